@@ -1,0 +1,1 @@
+"""Learns criticality and explains it. Knows traces; knows nothing of tiers' enforcement."""

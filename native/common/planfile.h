@@ -1,0 +1,91 @@
+/* planfile.h - the plan and the recipes as the shim reads them: mapped read-only, never parsed.
+ *
+ * TIERPROF_PLAN names the plan, TIERPROF_RECIPES the recipes. placer/ writes both. Magic and version
+ * are checked; on any doubt the shim goes on without a plan and leaves a note.
+ */
+#ifndef TP_PLANFILE_H
+#define TP_PLANFILE_H
+
+#include <stdint.h>
+
+#define TP_PLAN_MAGIC "TPPLAN\0"
+#define TP_RECIPES_MAGIC "TPRECIP"
+#define TP_PLAN_VERSION 1u
+#define TP_TIER_NONE UINT32_MAX
+
+enum tp_tier_kind {
+    TP_TIER_SYSTEM = 0,   /* the program's own allocator: DRAM */
+    TP_TIER_PMEM = 1,     /* file-backed, in `folder` */
+    TP_TIER_NODE = 2,     /* NUMA node `number`, MPOL_PREFERRED */
+    TP_TIER_HUGE = 3,     /* 2 MiB pages by madvise */
+    TP_TIER_EMULATED = 4, /* DRAM, with delay injected where samples fall */
+};
+
+/* 328 bytes */
+struct tp_plan_tier {
+    char name[32];
+    uint32_t kind;
+    uint32_t spill; /* tier that takes over when this one is full, or TP_TIER_NONE: system */
+    uint64_t capacity_bytes; /* UINT64_MAX: no limit */
+    uint64_t number;
+    double delay_ratio; /* emulated: seconds of delay per sampled second of stall */
+    char folder[264];
+};
+
+/* Sites sorted by (key_hi, key_lo). 24 bytes. */
+struct tp_plan_site {
+    uint64_t key_hi, key_lo;
+    uint32_t tier, pad;
+};
+
+/* header, n_tiers x tp_plan_tier, n_sites x tp_plan_site. Tier 0 is always kind TP_TIER_SYSTEM. 40 bytes. */
+struct tp_plan_header {
+    char magic[8];
+    uint32_t version, n_tiers;
+    uint32_t n_sites, default_tier; /* of sites that the plan does not name */
+    uint64_t emulation_period_ns;   /* 0: no emulated tier in the plan */
+    uint64_t reserved;
+};
+
+/* How the data address of the access that a sampled instruction waited for follows from the sampled
+ * registers: base + (index << shift) + displacement. Register numbers are perf's (PERF_REG_X86_AX = 0
+ * ...), -1: none, TP_REG_MODULE: the module's bias, so that base + displacement is static data. */
+#define TP_REG_NONE (-1)
+#define TP_REG_MODULE (-2)
+
+/* Sorted by offset inside a module. 24 bytes. */
+struct tp_recipe {
+    uint64_t offset; /* sampled instruction pointer minus the module's bias */
+    int64_t displacement;
+    int8_t base, index;
+    uint8_t shift;
+    uint8_t access;     /* enum tp_access */
+    uint8_t confidence; /* enum tp_confidence */
+    uint8_t pad[3];
+};
+
+enum tp_access { TP_ACCESS_NONE = 0, TP_ACCESS_LOAD = 1, TP_ACCESS_STORE = 2, TP_ACCESS_UPDATE = 3 };
+
+enum tp_confidence {
+    TP_CONF_NONE = 0,  /* no address: arithmetic, branch */
+    TP_CONF_CHASE = 1, /* the loaded pointer stands for the place it was loaded from */
+    TP_CONF_BASE = 2,  /* base register only */
+    TP_CONF_EXACT = 3,
+};
+
+/* 64 bytes */
+struct tp_recipe_module {
+    uint8_t build_id[32];
+    uint32_t build_id_bytes, n_recipes;
+    uint64_t first_recipe; /* index in the recipe array */
+    uint64_t pad[2];
+};
+
+/* header, n_modules x tp_recipe_module, n_recipes x tp_recipe. 32 bytes. */
+struct tp_recipes_header {
+    char magic[8];
+    uint32_t version, n_modules;
+    uint64_t n_recipes, reserved;
+};
+
+#endif

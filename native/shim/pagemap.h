@@ -1,0 +1,37 @@
+/* pagemap.h - one byte for each 4 KiB page of the address space: is a tracked allocation's start in it,
+ * and which tier is the page in. Read without locks from free() and from signal handlers.
+ *
+ * Two levels: address >> 30 picks a leaf of 2^18 bytes, all leaves at first one shared page of zeros.
+ */
+#ifndef TP_PAGEMAP_H
+#define TP_PAGEMAP_H
+
+#include <stdint.h>
+#include <stddef.h>
+
+#define TPI_PAGE_SHIFT 12
+#define TPI_LEAF_SHIFT 18
+#define TPI_TOP_ENTRIES (1u << 17)
+#define TPI_STARTS_MASK 0x1fu /* number of tracked starts in the page, saturating */
+#define TPI_TIER_SHIFT 5      /* tier index in the upper three bits; 0: system */
+
+extern uint8_t *tp_pagemap_top[TPI_TOP_ENTRIES];
+
+/* The page's byte; 0 for addresses outside 47 bits. Async-signal-safe. */
+static inline uint8_t tp_pagemap_get(uintptr_t address) {
+    uintptr_t top = address >> (TPI_PAGE_SHIFT + TPI_LEAF_SHIFT);
+    if (__builtin_expect(top >= TPI_TOP_ENTRIES, 0)) return 0;
+    const uint8_t *leaf = __atomic_load_n(&tp_pagemap_top[top], __ATOMIC_ACQUIRE);
+    return leaf ? leaf[(address >> TPI_PAGE_SHIFT) & ((1u << TPI_LEAF_SHIFT) - 1)] : 0;
+}
+
+static inline unsigned tp_pagemap_tier(uintptr_t address) { return tp_pagemap_get(address) >> TPI_TIER_SHIFT; }
+
+/* Counts a tracked start in, or out of, the page of `address`. Returns 0, or -1 without memory. */
+int tp_pagemap_add_start(uintptr_t address);
+void tp_pagemap_remove_start(uintptr_t address);
+
+/* Sets the tier of all pages that [address, address+size) covers whole or in part. */
+int tp_pagemap_set_tier(uintptr_t address, size_t size, unsigned tier);
+
+#endif

@@ -1,0 +1,1 @@
+"""Tiers, budgets, plans; enforcement; measuring by intervention; the report."""

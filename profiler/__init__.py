@@ -1,0 +1,1 @@
+"""Starts the program, drains the streams, writes the trace, names sites, joins samples to objects, computes features."""

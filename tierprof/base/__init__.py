@@ -1,0 +1,1 @@
+"""What all layers share: errors, units, the trace's table schemas, where native files lie. Imports nothing above it."""

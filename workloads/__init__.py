@@ -1,0 +1,1 @@
+"""Real programs to profile, on public libraries, each runnable alone."""
