@@ -1,7 +1,7 @@
 /* pagemap.h - one byte for each 4 KiB page of the address space: is a tracked allocation's start in it,
  * and which tier is the page in. Read without locks from free() and from signal handlers.
  *
- * Two levels: address >> 30 picks a leaf of 2^18 bytes, all leaves at first one shared page of zeros.
+ * Two levels: address >> 30 picks a leaf of 2^18 bytes; leaves are made when first written to.
  */
 #ifndef TP_PAGEMAP_H
 #define TP_PAGEMAP_H

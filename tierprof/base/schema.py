@@ -97,6 +97,7 @@ CRITICALITY = pa.schema(
         ("cpu_s", pa.float64()),
         ("cpu_low_s", pa.float64()),
         ("cpu_high_s", pa.float64()),
+        ("met", pa.bool_()),  # False: the measured runs never allocated this object, so its cost says nothing
     ]
 )
 

@@ -1,0 +1,31 @@
+/* thread.h - what the shim keeps for each thread. Initial-exec TLS: one instruction away, and never allocated
+ * behind our back, as dynamic TLS is by malloc.
+ */
+#ifndef TP_THREAD_H
+#define TP_THREAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../common/records.h"
+
+struct tp_thread {
+    int64_t small_left;       /* bytes until the next sampled small allocation; negative: slow path */
+    uint32_t depth;           /* recursion guard: > 0 inside the shim */
+    uint32_t locks;           /* shim locks held: a signal handler on this thread must not wait for any */
+    uint32_t incarnation;     /* of the process this state belongs to; 0: thread not started */
+    uint32_t tid;
+    uint64_t random;          /* state of xorshift64*, never 0 */
+    struct tp_record *record; /* next free record of the chunk, NULL without a chunk */
+    struct tp_record *chunk_end;
+    uintptr_t stack_low, stack_high; /* the thread's own stack; 0, 0: not known yet */
+    uint32_t slow_calls;             /* every TP_TIMED_CALLS-th is timed */
+    struct {
+        uint32_t allocations, frees, small_samples, unnamed, truncated;
+        uint64_t small_bytes, shim_ns;
+    } pending; /* counts not yet added to the shared counters */
+};
+
+extern __thread struct tp_thread tp_self;
+
+#endif

@@ -1,0 +1,171 @@
+"""The report's plots as inline SVG: geometry only. Colours are CSS classes of the template, so that light and dark mode hold for them too."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+from tierprof.base.units import format_bytes
+
+WIDTH = 960
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 16, 14, 34
+_LABEL_CHARS = 30
+
+
+class Point(NamedTuple):
+    """An object in the scatter: predicted against measured seconds, with the measured interval."""
+
+    label: str
+    predicted: float
+    measured: float
+    low: float
+    high: float
+
+
+class Layer(NamedTuple):
+    """An object's band in the timeline."""
+
+    css: str  # colour class
+    slow: bool  # hatched: the plan puts it in the slow tier
+    live_bytes: NDArray[np.int64]
+
+
+def ticks(greatest: float, count: int = 4) -> list[float]:
+    """Round numbers from zero to at least `greatest`, about `count` steps of 1, 2, 2.5 or 5 times a power of ten."""
+    if not greatest > 0:
+        return [0.0, 1.0]
+    rough = greatest / count
+    magnitude = 10.0 ** np.floor(np.log10(rough))
+    step = magnitude * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * magnitude >= rough * (1 - 1e-9))
+    return [float(step * number) for number in range(int(np.ceil(greatest / step - 1e-9)) + 1)]
+
+
+def byte_ticks(greatest: float, count: int = 4) -> list[float]:
+    """As `ticks`, in round numbers of the binary unit that people would use."""
+    unit = 1024.0 ** max(0, int(np.log2(max(greatest, 1)) // 10))
+    return [tick * unit for tick in ticks(greatest / unit, count)]
+
+
+def short(name: str, chars: int = _LABEL_CHARS) -> str:
+    """The name, with an ellipsis in place of its end if it is long."""
+    return name if len(name) <= chars else name[: chars - 1] + "…"
+
+
+def _svg(height: int, label: str, parts: Sequence[str]) -> Markup:
+    head = f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">'
+    return Markup(head + "".join(parts) + "</svg>")
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start", css: str = "tick") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{css}">{escape(text)}</text>'
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
+
+
+class _Frame:
+    """A plot's axes: data to picture, gridlines and ticks."""
+
+    def __init__(self, width: int, height: int, greatest_x: float, greatest_y: float) -> None:
+        self.width, self.height = width, height
+        self.greatest_x, self.greatest_y = greatest_x, greatest_y
+
+    def x(self, value: float) -> float:
+        return _LEFT + (self.width - _LEFT - _RIGHT) * value / self.greatest_x
+
+    def y(self, value: float) -> float:
+        return self.height - _BOTTOM - (self.height - _TOP - _BOTTOM) * value / self.greatest_y
+
+    def axes(self, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]]) -> list[str]:
+        floor = self.height - _BOTTOM
+        parts = [_line(_LEFT, self.y(value), self.width - _RIGHT, self.y(value), "grid") for value, _ in y_ticks if value > 0]
+        parts += [_text(_LEFT - 8, self.y(value) + 4, text, "end") for value, text in y_ticks]
+        parts += [_text(self.x(value), floor + 18, text, "middle") for value, text in x_ticks]
+        return [*parts, _line(_LEFT, floor, self.width - _RIGHT, floor, "axis")]
+
+
+def timeline(time_s: NDArray[np.float64], duration_s: float, layers: Sequence[Layer], budget_bytes: float | None) -> Markup:
+    """Stacked live bytes over the run.
+
+    Parameters
+    ----------
+    time_s
+        (moments,) left ends of equal intervals.
+    duration_s
+        Length of the run.
+    layers
+        Objects from the bottom up.
+    budget_bytes
+        Fast memory, drawn as a dashed line; None if there is no plan.
+    """
+    height = 300
+    stacked = np.cumsum([np.zeros(len(time_s)), *(layer.live_bytes for layer in layers)], axis=0)
+    greatest = max(float(stacked[-1].max(initial=0)), budget_bytes or 0.0, 1.0)
+    y_ticks = byte_ticks(greatest)
+    frame = _Frame(WIDTH, height, max(duration_s, 1e-9), y_ticks[-1])
+    x_ticks = [tick for tick in ticks(duration_s, 8) if tick <= duration_s]
+    parts = frame.axes([(tick, f"{tick:g} s") for tick in x_ticks], [(tick, format_bytes(tick)) for tick in y_ticks])
+    for layer, low, high in zip(layers, stacked[:-1], stacked[1:], strict=True):
+        path = _band(frame, np.append(time_s, duration_s), low, high)
+        parts.append(f'<path d="{path}" class="band {layer.css}"/>')
+        if layer.slow:
+            parts.append(f'<path d="{path}" fill="url(#hatch)"/>')
+    if budget_bytes is not None:
+        parts.append(_line(_LEFT, frame.y(budget_bytes), WIDTH - _RIGHT, frame.y(budget_bytes), "budget"))
+        parts.append(_text(WIDTH - _RIGHT - 4, frame.y(budget_bytes) - 5, f"budget {format_bytes(budget_bytes)}", "end", "mark"))
+    return _svg(height, "live bytes by object over the run", parts)
+
+
+def _band(frame: _Frame, edges_s: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> str:
+    """A band of steps; moments where nothing changes add no corner."""
+    changed = np.flatnonzero(np.append(True, (np.diff(low) != 0) | (np.diff(high) != 0)))
+    ends = np.append(edges_s[changed[1:]], edges_s[-1])
+    upper = [f"{frame.x(edges_s[at]):.1f},{frame.y(high[at]):.1f} H{frame.x(end):.1f}" for at, end in zip(changed, ends, strict=True)]
+    steps = list(zip(changed, ends, strict=True))[::-1]
+    lower = [f"{frame.x(end):.1f},{frame.y(low[at]):.1f} H{frame.x(edges_s[at]):.1f}" for at, end in steps]
+    return "M" + " L".join(upper + lower) + "Z"
+
+
+def scatter(points: Sequence[Point]) -> Markup:
+    """Measured against predicted seconds; on the dashed diagonal they agree. The costliest few carry their names."""
+    height, width = 360, WIDTH * 2 // 3
+    greatest = max([point.high for point in points] + [point.predicted for point in points] + [1e-9])
+    marks = ticks(greatest, 5)
+    frame = _Frame(width, height, marks[-1], marks[-1])
+    shown = [(tick, f"{tick:g}") for tick in marks]
+    parts = frame.axes(shown, shown)
+    parts.append(_line(frame.x(0), frame.y(0), frame.x(marks[-1]), frame.y(marks[-1]), "diagonal"))
+    parts.append(_text(width - _RIGHT, height - 4, "predicted cost in the slow tier, s", "end"))
+    parts.append(_text(4, 10, "measured, s"))
+    named = {point.label for point in sorted(points, key=lambda point: -point.measured)[:4]}
+    for point in points:
+        x, y = frame.x(max(point.predicted, 0.0)), frame.y(max(point.measured, 0.0))
+        parts.append(_line(x, frame.y(max(point.low, 0.0)), x, frame.y(max(point.high, 0.0)), "whisker"))
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="dot"><title>{escape(point.label)}</title></circle>')
+        if point.label in named:
+            left = x > width * 0.6
+            parts.append(_text(x + (-10 if left else 10), y + 4, short(point.label), "end" if left else "start", "mark"))
+    head = f'<svg viewBox="0 0 {width} {height}" class="scatter" role="img" aria-label="measured against predicted cost">'
+    return Markup(head + "".join(parts) + "</svg>")
+
+
+def interval_bar(measured: tuple[float, float, float] | None, predicted: float | None, least: float, greatest: float) -> Markup:
+    """A measured value with its interval (dot and line) and a predicted one (diamond) on a common scale from least to greatest."""
+    width, height = 150, 16
+    span = max(greatest - least, 1e-12)
+
+    def x(value: float) -> float:
+        return 6 + (width - 12) * (min(max(value, least), greatest) - least) / span
+
+    parts = [_line(x(0), 1, x(0), height - 1, "axis"), _line(6, height / 2, width - 6, height / 2, "grid")]
+    if measured is not None:
+        value, low, high = measured
+        parts.append(_line(x(low), height / 2, x(high), height / 2, "whisker"))
+        parts.append(f'<circle cx="{x(value):.1f}" cy="{height / 2}" r="4" class="dot"/>')
+    if predicted is not None:
+        at = x(predicted)
+        parts.append(f'<path d="M{at - 5:.1f},8 L{at:.1f},3 L{at + 5:.1f},8 L{at:.1f},13Z" class="diamond"/>')
+    return Markup(f'<svg viewBox="0 0 {width} {height}" class="spark" aria-hidden="true">' + "".join(parts) + "</svg>")

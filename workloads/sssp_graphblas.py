@@ -1,0 +1,44 @@
+"""Single-source shortest paths on python-graphblas (SuiteSparse): Bellman-Ford, relaxing only what changed."""
+
+import sys
+from argparse import Namespace
+
+import numpy as np
+
+from tierprof.workloads.graph import load
+from tierprof.workloads.program import Phases, main
+
+
+def shortest_paths(args: Namespace, phases: Phases) -> np.ndarray:
+    """Distance of every vertex from each source, infinite where there is no path; the sources follow each other."""
+    with phases.phase("import"):
+        import graphblas as gb
+        from graphblas import Matrix, Vector, binary, select, semiring
+
+        gb.ss.config["nthreads"] = args.threads
+    with phases.phase("load"):
+        graph = load(args.graph, weights=True)
+    with phases.phase("build"):
+        weights = Matrix.from_csr(graph.indptr, graph.indices, graph.weights.astype(np.float32), ncols=graph.vertices)
+        sources = graph.sources(args.sources)
+        vertices = graph.vertices
+        del graph
+    found = np.empty((len(sources), vertices), dtype=np.float32)
+    with phases.phase("compute"):
+        for search in phases.steps(len(sources)):
+            distance = Vector.from_scalar(np.inf, vertices, dtype=np.float32)
+            distance[int(sources[search])] = 0.0
+            changed = Vector(np.float32, vertices)
+            changed[int(sources[search])] = 0.0
+            while changed.nvals:
+                reached = semiring.min_plus(changed @ weights).new()
+                shorter = reached.ewise_mult(distance, binary.lt).new()
+                changed = Vector(np.float32, vertices)
+                changed(select.value(shorter == True).new().S) << reached  # noqa: E712 - a GraphBLAS expression
+                distance(binary.min) << changed
+            found[search] = distance.to_dense()
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main("sssp_graphblas", __doc__, shortest_paths, sources=(2, "searches, one after the other")))
