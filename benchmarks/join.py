@@ -62,7 +62,9 @@ def main() -> None:
         build.append(built - begin)
         find.append(time.perf_counter() - built)
     total = [a + b for a, b in zip(build, find, strict=True)]
-    print(f"{args.samples} samples, {args.allocations} allocations at {args.slots} places; {np.mean(rows >= 0):.1%} of the samples found one")
+    print(
+        f"{args.samples} samples, {args.allocations} allocations at {args.slots} places; {np.mean(rows >= 0):.1%} of the samples found one"
+    )
     for name, seconds in (("build", build), ("find", find), ("total", total)):
         print(f"{name:6} median {statistics.median(seconds):6.2f} s   lowest {min(seconds):6.2f} s   highest {max(seconds):6.2f} s")
 

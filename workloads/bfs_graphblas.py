@@ -40,4 +40,4 @@ def breadth_first(args: Namespace, phases: Phases) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(main("bfs_graphblas", __doc__, breadth_first, sources=(6, "searches, one after the other")))
+    sys.exit(main("bfs_graphblas", __doc__, breadth_first, sources=(16, "searches, one after the other")))

@@ -1,4 +1,4 @@
-"""Core numbers on igraph (C): peels the vertices of least degree off, of the graph and of its densest parts."""
+"""Core numbers on igraph (C): builds the graph from its edge list and peels off the vertices of least degree."""
 
 import sys
 from argparse import Namespace

@@ -37,4 +37,4 @@ def pagerank(args: Namespace, phases: Phases) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(main("pagerank_graphblas", __doc__, pagerank, iterations=(20, "power iterations")))
+    sys.exit(main("pagerank_graphblas", __doc__, pagerank, iterations=(60, "power iterations")))

@@ -26,4 +26,4 @@ def pagerank(args: Namespace, phases: Phases) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(main("pagerank_igraph", __doc__, pagerank, solutions=(2, "solutions, each for another damping factor")))
+    sys.exit(main("pagerank_igraph", __doc__, pagerank, solutions=(3, "solutions, each for another damping factor")))

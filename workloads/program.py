@@ -59,7 +59,7 @@ def checksum(values: np.ndarray) -> str:
     if np.issubdtype(values.dtype, np.floating):
         finite = np.where(np.isfinite(values), values, -1.0)
         values = np.rint(finite / max(float(finite.max(initial=0.0)), 1e-300) * _CHECKSUM_STEPS)
-    return f"{zlib.crc32(np.ascontiguousarray(values, dtype=np.int64)):08x}"
+    return f"{zlib.crc32(values.astype(np.int64).tobytes()):08x}"
 
 
 Kernel = Callable[[argparse.Namespace, Phases], np.ndarray]

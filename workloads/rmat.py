@@ -82,14 +82,13 @@ def generate(scale: int, edge_factor: int = 8, seed: int = 1, advance: Callable[
     labels = np.random.Generator(np.random.PCG64(seed)).permutation(vertices)
     keys = np.empty(2 * (edge_factor << scale), dtype=np.int64)
     filled = 0
-    for rows, columns in _chunks(scale, edge_factor, seed):
-        rows, columns = labels[rows], labels[columns]
-        keep = rows != columns
-        rows, columns = rows[keep], columns[keep]
+    for drawn_rows, drawn_columns in _chunks(scale, edge_factor, seed):
+        loopless = drawn_rows != drawn_columns
+        rows, columns = labels[drawn_rows[loopless]], labels[drawn_columns[loopless]]
         for one, other in ((rows, columns), (columns, rows)):
             keys[filled : filled + len(one)] = one << scale | other
             filled += len(one)
-        advance(len(keep))
+        advance(len(loopless))
     keys = keys[:filled]
     keys.sort()
     keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))]

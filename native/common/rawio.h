@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,6 +70,22 @@ static inline void *tp_raw_mmap(void *address, size_t size, int prot, int flags,
 }
 
 static inline int tp_raw_munmap(void *address, size_t size) { return (int)syscall(SYS_munmap, address, size); }
+
+/* How far a file may grow: writing beyond would raise SIGXFSZ, which kills the program. */
+static inline uint64_t tp_raw_file_limit(void) {
+    struct rlimit limit;
+    if (syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+    return limit.rlim_cur;
+}
+
+/* Reserves disk space, so that neither write(2) nor a store to a shared mapping meets a full disk. With
+ * FALLOC_FL_KEEP_SIZE in `mode` the file's size stays. Returns 0 or an errno. */
+static inline int tp_raw_reserve(int fd, int mode, uint64_t offset, uint64_t size) {
+    if (offset + size > tp_raw_file_limit()) return EFBIG;
+    while (syscall(SYS_fallocate, fd, mode, offset, size) != 0)
+        if (errno != EINTR) return errno;
+    return 0;
+}
 
 /* Zeroed memory for the shim's own tables; NULL without. */
 static inline void *tp_raw_pages(size_t size) {

@@ -6,13 +6,16 @@
 #include <string.h>
 #include <unistd.h>
 
-static _Noreturn void become_program(const struct tp_options *options, const sigset_t *mask, int go, int failed) {
+static _Noreturn void become_program(const struct tp_options *options, const sigset_t *mask, int go,
+                                     int failed) {
     char byte;
     ssize_t got;
-    do got = read(go, &byte, 1);
+    do
+        got = read(go, &byte, 1);
     while (got < 0 && errno == EINTR);
     if (got == 1) {
-        for (unsigned i = 0; i < options->n_env; i++) putenv((char *)options->env[i]);
+        for (unsigned i = 0; i < options->n_env; i++)
+            putenv((char *)options->env[i]);
         sigprocmask(SIG_SETMASK, mask, NULL);
         execvp(options->command[0], options->command);
         int error = errno;

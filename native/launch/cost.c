@@ -34,7 +34,8 @@ static void touch(void) {
     char *memory = mmap(NULL, TOUCHED_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return;
     madvise(memory, TOUCHED_BYTES, MADV_NOHUGEPAGE);
-    for (size_t at = 0; at < TOUCHED_BYTES; at += 4096) ((volatile char *)memory)[at] = 1;
+    for (size_t at = 0; at < TOUCHED_BYTES; at += 4096)
+        ((volatile char *)memory)[at] = 1;
     munmap(memory, TOUCHED_BYTES);
 }
 
@@ -59,8 +60,10 @@ static double measure_ns(int fd, struct perf_event_mmap_page *page, uint64_t per
         ioctl(fd, PERF_EVENT_IOC_ENABLE, 0);
         extra_ns[round] = timed(faults ? touch : spin) - off_ns;
         ioctl(fd, PERF_EVENT_IOC_DISABLE, 0);
-        if (read(fd, &rounds_count, sizeof rounds_count) == (ssize_t)sizeof rounds_count) counted += rounds_count;
-        __atomic_store_n(&page->data_tail, __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE), __ATOMIC_RELEASE);
+        if (read(fd, &rounds_count, sizeof rounds_count) == (ssize_t)sizeof rounds_count)
+            counted += rounds_count;
+        __atomic_store_n(&page->data_tail, __atomic_load_n(&page->data_head, __ATOMIC_ACQUIRE),
+                         __ATOMIC_RELEASE);
     }
     qsort(extra_ns, ROUNDS, sizeof *extra_ns, by_value);
     double samples = (double)counted / (double)period / ROUNDS;

@@ -4,8 +4,8 @@
 
 #include "options.h"
 
-/* Prints {"NAME": nanoseconds a sample, ...} for each event; null for one that cannot be opened. An event named
- * fault is driven by page faults, any other by computing. Returns an exit status. */
+/* Prints {"NAME": nanoseconds a sample, ...} for each event; null for one that cannot be opened. An event
+ * named fault is driven by page faults, any other by computing. Returns an exit status. */
 int tp_cost_print(const struct tp_options *options);
 
 #endif

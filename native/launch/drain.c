@@ -7,9 +7,13 @@
 #include <unistd.h>
 
 /* Once writing has stopped the events would only cost the program time. */
-static void stop(struct tp_drain *drain) { tp_perf_disable(drain->perf); }
+static void stop(struct tp_drain *drain) {
+    tp_perf_disable(drain->perf);
+}
 
-static bool stopped(const struct tp_drain *drain) { return drain->error != 0 || drain->limit_reached; }
+static bool stopped(const struct tp_drain *drain) {
+    return drain->error != 0 || drain->limit_reached;
+}
 
 static void write_bytes(struct tp_drain *drain, int file, const void *bytes, size_t size) {
     for (const char *at = bytes; size > 0 && !stopped(drain);) {
@@ -38,7 +42,8 @@ static void open_file(struct tp_drain *drain, struct tp_ring *ring) {
     unsigned n = drain->perf->n_events;
     struct tp_perf_header header = {.magic = TP_PERF_MAGIC,
                                     .version = TP_PERF_VERSION,
-                                    .header_bytes = (uint32_t)(sizeof header + n * sizeof(struct tp_perf_event)),
+                                    .header_bytes =
+                                        (uint32_t)(sizeof header + n * sizeof(struct tp_perf_event)),
                                     .cpu = (uint32_t)ring->cpu,
                                     .n_events = n,
                                     .start_ns = drain->start_ns};
@@ -76,5 +81,6 @@ static void drain_ring(struct tp_drain *drain, struct tp_ring *ring) {
 }
 
 void tp_drain_all(struct tp_drain *drain) {
-    for (unsigned r = 0; r < drain->perf->n_rings; r++) drain_ring(drain, &drain->perf->rings[r]);
+    for (unsigned r = 0; r < drain->perf->n_rings; r++)
+        drain_ring(drain, &drain->perf->rings[r]);
 }

@@ -22,10 +22,12 @@ static uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* A reader of the program's output must see its end when the program closes it, not when the launcher does. */
+/* A reader of the program's output must see its end when the program closes it, not when the launcher does.
+ */
 static void leave_streams(void) {
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = 0; fd < 3 && null >= 0; fd++) dup2(null, fd);
+    for (int fd = 0; fd < 3 && null >= 0; fd++)
+        dup2(null, fd);
     if (null > 2) close(null);
 }
 
@@ -62,7 +64,8 @@ static int run(const struct tp_options *options) {
     report.end_ns = now_ns();
     tp_perf_disable(&perf); /* daemons that outlive the program are no longer sampled */
     tp_drain_all(&drain);
-    for (unsigned e = 0; e < perf.n_events; e++) report.counts[e] = tp_perf_count(&perf, e);
+    for (unsigned e = 0; e < perf.n_events; e++)
+        report.counts[e] = tp_perf_count(&perf, e);
     tp_report_write(&report, &drain);
     tp_perf_close(&perf);
     if (report.exec_error != 0) return STATUS_FAILED;
@@ -93,9 +96,12 @@ int main(int argc, char **argv) {
         return STATUS_FAILED;
     }
     switch (options.mode) {
-    case TP_MODE_TRY: return try_events(&options);
-    case TP_MODE_COST: return tp_cost_print(&options);
-    case TP_MODE_RUN: break;
+    case TP_MODE_TRY:
+        return try_events(&options);
+    case TP_MODE_COST:
+        return tp_cost_print(&options);
+    case TP_MODE_RUN:
+        break;
     }
     return run(&options);
 }

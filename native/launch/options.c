@@ -11,8 +11,9 @@ static const struct {
     size_t offset;
 } fields[] = {
 #define TP_FIELD(field) {#field, offsetof(struct tp_event_spec, field)}
-    TP_FIELD(type),   TP_FIELD(config), TP_FIELD(config1), TP_FIELD(config2), TP_FIELD(period), TP_FIELD(sample),
-    TP_FIELD(regs),   TP_FIELD(precise), TP_FIELD(kernel), TP_FIELD(track),   TP_FIELD(group),
+    TP_FIELD(type),    TP_FIELD(config), TP_FIELD(config1), TP_FIELD(config2),
+    TP_FIELD(period),  TP_FIELD(sample), TP_FIELD(freq),    TP_FIELD(regs),
+    TP_FIELD(precise), TP_FIELD(kernel), TP_FIELD(track),   TP_FIELD(group),
 #undef TP_FIELD
 };
 
@@ -51,7 +52,8 @@ static const char *read_option(struct tp_options *options, const char *name, cha
         options->raw = value;
     } else if (strcmp(name, "--event") == 0) {
         if (options->n_events == TP_MAX_EVENTS) return "too many events";
-        if (!read_event(&options->events[options->n_events++], value)) return "an event's specification is wrong";
+        if (!read_event(&options->events[options->n_events++], value))
+            return "an event's specification is wrong";
     } else if (strcmp(name, "--env") == 0) {
         if (options->n_env == TP_MAX_ENV) return "too many --env";
         if (strchr(value, '=') == NULL) return "--env needs NAME=VALUE";
@@ -79,7 +81,8 @@ const char *tp_options_read(struct tp_options *options, int argc, char **argv) {
             i++;
         }
     }
-    if (options->mode != TP_MODE_RUN) return options->n_events > 0 ? NULL : "--try and --cost need an --event";
+    if (options->mode != TP_MODE_RUN)
+        return options->n_events > 0 ? NULL : "--try and --cost need an --event";
     if (options->raw == NULL) return "--raw is missing";
     if (i + 1 >= argc) return "no command after --";
     options->command = argv + i + 1;

@@ -14,6 +14,7 @@ struct tp_event_spec {
     char name[16];
     uint64_t type, config, config1, config2;
     uint64_t period; /* 0: counts only, as the leader of a group */
+    uint64_t freq;   /* 1: period is a rate a second, which the kernel keeps by adapting the period */
     uint64_t sample; /* PERF_SAMPLE_*; TP_SAMPLE_ALWAYS is added */
     uint64_t regs;   /* PERF_REG_* bits of PERF_SAMPLE_REGS_USER */
     uint64_t precise;

@@ -22,7 +22,8 @@ void tp_perf_attr(struct perf_event_attr *attr, const struct tp_event_spec *spec
         .config = spec->config,
         .config1 = spec->config1,
         .config2 = spec->config2,
-        .sample_period = spec->period,
+        .sample_period = spec->period, /* or sample_freq: a union */
+        .freq = spec->freq & 1,
         .sample_type = spec->sample | TP_SAMPLE_ALWAYS,
         .sample_regs_user = spec->regs,
         .precise_ip = spec->precise & 3,
@@ -63,7 +64,8 @@ int tp_perf_open_event(struct perf_event_attr *attr, pid_t pid, int cpu, int gro
     return fd;
 }
 
-static int fail(struct tp_perf *perf, int error, const char *call, const struct tp_event_spec *spec, int cpu) {
+static int fail(struct tp_perf *perf, int error, const char *call, const struct tp_event_spec *spec,
+                int cpu) {
     perf->error = error;
     snprintf(perf->error_text, sizeof perf->error_text, "%s for %s on CPU %d: %s", call, spec->name, cpu,
              strerror(error));
@@ -85,7 +87,8 @@ static int map_ring(struct tp_ring *ring) {
     return -1;
 }
 
-static int open_ring(struct tp_perf *perf, struct tp_ring *ring, const struct tp_options *options, pid_t pid) {
+static int open_ring(struct tp_perf *perf, struct tp_ring *ring, const struct tp_options *options,
+                     pid_t pid) {
     int leader = -1;
     for (unsigned e = 0; e < options->n_events; e++) {
         const struct tp_event_spec *spec = &options->events[e];
@@ -120,7 +123,8 @@ static int list_cpus(struct tp_perf *perf) {
             perf->rings = rings;
             struct tp_ring *ring = &rings[perf->n_rings++];
             *ring = (struct tp_ring){.cpu = cpu, .file = -1};
-            for (unsigned e = 0; e < TP_MAX_EVENTS; e++) ring->fds[e] = -1;
+            for (unsigned e = 0; e < TP_MAX_EVENTS; e++)
+                ring->fds[e] = -1;
         }
     }
     return 0;
@@ -134,9 +138,11 @@ int tp_perf_open(struct tp_perf *perf, const struct tp_options *options, pid_t p
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);
     }
-    for (unsigned e = 0; e < options->n_events; e++) tp_perf_attr(&perf->attrs[e], &options->events[e]);
+    for (unsigned e = 0; e < options->n_events; e++)
+        tp_perf_attr(&perf->attrs[e], &options->events[e]);
     int failed = list_cpus(perf) == 0 ? 0 : fail(perf, ENOMEM, "realloc", &options->events[0], 0);
-    for (unsigned r = 0; r < perf->n_rings && !failed; r++) failed = open_ring(perf, &perf->rings[r], options, pid);
+    for (unsigned r = 0; r < perf->n_rings && !failed; r++)
+        failed = open_ring(perf, &perf->rings[r], options, pid);
     if (failed) tp_perf_close(perf);
     return failed;
 }
@@ -150,7 +156,8 @@ uint64_t tp_perf_count(const struct tp_perf *perf, unsigned event) {
 
 void tp_perf_disable(const struct tp_perf *perf) {
     for (unsigned r = 0; r < perf->n_rings; r++)
-        for (unsigned e = 0; e < perf->n_events; e++) ioctl(perf->rings[r].fds[e], PERF_EVENT_IOC_DISABLE, 0);
+        for (unsigned e = 0; e < perf->n_events; e++)
+            ioctl(perf->rings[r].fds[e], PERF_EVENT_IOC_DISABLE, 0);
 }
 
 void tp_perf_close(struct tp_perf *perf) {

@@ -30,7 +30,8 @@ struct tp_perf {
 };
 
 /* Opens an event on `pid`. cpu -1: any. Gives up on what the kernel does not know (build-ids in mappings)
- * or does not permit (the kernel's own), and leaves in *attr what it took. Returns the descriptor or -errno. */
+ * or does not permit (the kernel's own), and leaves in *attr what it took. Returns the descriptor or -errno.
+ */
 int tp_perf_open_event(struct perf_event_attr *attr, pid_t pid, int cpu, int group_fd);
 
 /* The attributes that a specification asks for. */

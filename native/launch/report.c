@@ -30,7 +30,9 @@ void tp_json_string(FILE *out, const char *text) {
     putc('"', out);
 }
 
-static double seconds(struct timeval time) { return (double)time.tv_sec + (double)time.tv_usec * 1e-6; }
+static double seconds(struct timeval time) {
+    return (double)time.tv_sec + (double)time.tv_usec * 1e-6;
+}
 
 static void write_events(FILE *out, const struct tp_report *report, const struct tp_options *options) {
     fputs("  \"events\": [", out);
@@ -53,7 +55,9 @@ static void write_notes(FILE *out, const struct tp_drain *drain) {
         tp_json_string(out, text);
         fputs("}", out);
     } else if (drain->limit_reached) {
-        fputs("{\"code\": \"limit_reached\", \"text\": \"samples end early: the trace reached its size limit\"}", out);
+        fputs("{\"code\": \"limit_reached\", \"text\": \"samples end early: the trace reached its size "
+              "limit\"}",
+              out);
     }
     fputs("],\n", out);
 }
@@ -68,14 +72,17 @@ void tp_report_write(const struct tp_report *report, const struct tp_drain *drai
     int exit_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
     struct rusage self;
     getrusage(RUSAGE_SELF, &self);
-    fprintf(out, "{\"complete\": true,\n  \"exit_status\": %d, \"signal\": %d, \"exec_error\": %d,\n", exit_status,
-            WIFSIGNALED(status) ? WTERMSIG(status) : 0, report->exec_error);
-    fprintf(out, "  \"start_ns\": %llu, \"end_ns\": %llu, \"wall_s\": %.9f,\n", (unsigned long long)report->start_ns,
-            (unsigned long long)report->end_ns, (double)(report->end_ns - report->start_ns) * 1e-9);
-    fprintf(out, "  \"user_s\": %.6f, \"system_s\": %.6f, \"sampler_s\": %.6f,\n", seconds(report->program.ru_utime),
-            seconds(report->program.ru_stime), seconds(self.ru_utime) + seconds(self.ru_stime));
+    fprintf(out, "{\"complete\": true,\n  \"exit_status\": %d, \"signal\": %d, \"exec_error\": %d,\n",
+            exit_status, WIFSIGNALED(status) ? WTERMSIG(status) : 0, report->exec_error);
+    fprintf(out, "  \"start_ns\": %llu, \"end_ns\": %llu, \"wall_s\": %.9f,\n",
+            (unsigned long long)report->start_ns, (unsigned long long)report->end_ns,
+            (double)(report->end_ns - report->start_ns) * 1e-9);
+    fprintf(out, "  \"user_s\": %.6f, \"system_s\": %.6f, \"sampler_s\": %.6f,\n",
+            seconds(report->program.ru_utime), seconds(report->program.ru_stime),
+            seconds(self.ru_utime) + seconds(self.ru_stime));
     fprintf(out, "  \"peak_rss_bytes\": %llu, \"minor_faults\": %ld, \"major_faults\": %ld,\n",
-            (unsigned long long)report->program.ru_maxrss * 1024, report->program.ru_minflt, report->program.ru_majflt);
+            (unsigned long long)report->program.ru_maxrss * 1024, report->program.ru_minflt,
+            report->program.ru_majflt);
     fprintf(out, "  \"perf_bytes\": %llu,\n", (unsigned long long)drain->written_bytes);
     write_events(out, report, drain->options);
     write_notes(out, drain);

@@ -13,7 +13,8 @@
 void tp_supervise_signals(sigset_t *set) {
     static const int taken[] = {SIGCHLD, SIGTERM, SIGHUP, SIGINT, SIGQUIT};
     sigemptyset(set);
-    for (unsigned i = 0; i < sizeof taken / sizeof *taken; i++) sigaddset(set, taken[i]);
+    for (unsigned i = 0; i < sizeof taken / sizeof *taken; i++)
+        sigaddset(set, taken[i]);
 }
 
 /* The terminal sends SIGINT and SIGQUIT to the whole group, the program included; the others come to the
@@ -39,13 +40,15 @@ void tp_supervise(const struct tp_child *child, const sigset_t *signals, struct 
         free(fds);
         return;
     }
-    for (unsigned r = 0; r < n; r++) fds[r] = (struct pollfd){.fd = drain->perf->rings[r].fds[0], .events = POLLIN};
+    for (unsigned r = 0; r < n; r++)
+        fds[r] = (struct pollfd){.fd = drain->perf->rings[r].fds[0], .events = POLLIN};
     fds[n] = (struct pollfd){.fd = signal_fd, .events = POLLIN};
     while (!reaped(child, report)) {
         int ready = poll(fds, n + 1, n > 0 ? DRAIN_INTERVAL_MS : -1);
         if (ready > 0 && fds[n].revents != 0) pass_on(signal_fd, child->pid);
         for (unsigned r = 0; r < n && ready > 0; r++)
-            if (fds[r].revents & (POLLHUP | POLLERR)) fds[r].fd = -1; /* its processes are gone: it would always be ready */
+            if (fds[r].revents & (POLLHUP | POLLERR))
+                fds[r].fd = -1; /* its processes are gone: it would always be ready */
         tp_drain_all(drain);
     }
     close(signal_fd);

@@ -11,6 +11,7 @@
 void tp_supervise_signals(sigset_t *set);
 
 /* Returns when the program has ended; report holds its status and usage. */
-void tp_supervise(const struct tp_child *child, const sigset_t *signals, struct tp_drain *drain, struct tp_report *report);
+void tp_supervise(const struct tp_child *child, const sigset_t *signals, struct tp_drain *drain,
+                  struct tp_report *report);
 
 #endif

@@ -28,18 +28,26 @@ unsigned tp_place_tier_of(uint64_t key_hi, uint64_t key_lo, bool *named);
  * zeroed where *zeroed is set. Page aligned always, so that pages belong to one object. */
 void *tp_place_allocate(unsigned tier, size_t size, size_t align, unsigned *got, bool *zeroed);
 
-/* Gives back what tp_place_allocate returned. */
+/* Gives back what tp_place_allocate returned; `size` as it was asked for, or as last resized to. */
 void tp_place_release(void *address, size_t size, unsigned tier);
+
+/* Makes what tp_place_allocate returned larger or smaller, content kept, perhaps at another address. NULL: not
+ * possible in this tier now, and nothing has changed. */
+void *tp_place_resize(void *address, size_t old_size, size_t new_size, unsigned tier);
 
 /* Live-byte accounting for memory that the system's allocator handed out for `tier` (kind SYSTEM). */
 void tp_place_account(unsigned tier, int64_t bytes);
 
-/* Applies `tier` to a fresh anonymous private mapping that the program made; returns the tier it got. */
+/* Applies `tier` to a fresh anonymous private mapping that the program made; returns the tier it got. Such
+ * mappings never go to a file-backed tier: they would lose what programs rely on (MADV_DONTNEED gives zeroes). */
 unsigned tp_place_map(unsigned tier, void *address, size_t size);
+
+/* A part, or all, of such a mapping ends. The unmapping itself is the program's. */
 void tp_place_unmap(void *address, size_t size, unsigned tier);
 
-/* Fork: before, in the parent, in the child. Child: copies shared file-backed memory, so that copy-on-write
- * semantics hold, and starts emulation again. */
+/* Fork: before, in the parent, in the child. File-backed memory is shared with a child by nature; the child gets a
+ * private copy, so that copy-on-write semantics hold, and starts emulation again. Register the handlers that call
+ * these before tp_place_start: memkind registers its own, which must enclose ours (prepare: first; child: last). */
 void tp_place_fork_prepare(void);
 void tp_place_fork_parent(void);
 void tp_place_fork_child(struct tp_counters *counters);

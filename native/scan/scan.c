@@ -28,15 +28,17 @@ static uint8_t event_of(uint64_t id, const uint64_t *ids, uint32_t n_ids) {
 /* The kernel reuses bits 13 and 14 of misc from type to type. */
 static uint8_t misc_of(const struct perf_event_header *header) {
     uint8_t misc = header->misc & PERF_RECORD_MISC_CPUMODE_MASK;
-    if (header->type == PERF_RECORD_SAMPLE && (header->misc & PERF_RECORD_MISC_EXACT_IP)) misc |= TP_SCAN_EXACT_IP;
-    if (header->type == PERF_RECORD_MMAP2 && (header->misc & PERF_RECORD_MISC_MMAP_BUILD_ID)) misc |= TP_SCAN_BUILD_ID;
+    if (header->type == PERF_RECORD_SAMPLE && (header->misc & PERF_RECORD_MISC_EXACT_IP))
+        misc |= TP_SCAN_EXACT_IP;
+    if (header->type == PERF_RECORD_MMAP2 && (header->misc & PERF_RECORD_MISC_MMAP_BUILD_ID))
+        misc |= TP_SCAN_BUILD_ID;
     if (header->type == PERF_RECORD_COMM && (header->misc & PERF_RECORD_MISC_COMM_EXEC)) misc |= TP_SCAN_EXEC;
     return misc;
 }
 
 __attribute__((visibility("default"))) void tp_scan(const void *buffer, uint64_t bytes, const uint64_t *ids,
-                                                    uint32_t n_ids, struct tp_scan_record *records, uint64_t capacity,
-                                                    struct tp_scan_result *result) {
+                                                    uint32_t n_ids, struct tp_scan_record *records,
+                                                    uint64_t capacity, struct tp_scan_result *result) {
     const char *base = buffer;
     uint64_t at = 0, n = 0;
     *result = (struct tp_scan_result){0};

@@ -14,7 +14,8 @@ struct tp_scan_record {
     uint32_t type;   /* PERF_RECORD_* */
     uint16_t size;   /* header included */
     uint8_t event;   /* index of its id in `ids`, or TP_SCAN_NO_EVENT */
-    uint8_t misc;    /* cpumode: misc & PERF_RECORD_MISC_CPUMODE_MASK; bit 3: exact ip; bit 4: build-id; bit 5: exec */
+    uint8_t misc; /* cpumode: misc & PERF_RECORD_MISC_CPUMODE_MASK; bit 3: exact ip; bit 4: build-id; bit 5:
+                     exec */
 };
 
 #define TP_SCAN_EXACT_IP 8u
@@ -28,9 +29,9 @@ struct tp_scan_result {
     uint32_t pad;
 };
 
-/* Splits [buffer, buffer + bytes) until it ends, a record is cut short, makes no sense, or `capacity` records are
- * found. `buffer` is 8-byte aligned. */
-void tp_scan(const void *buffer, uint64_t bytes, const uint64_t *ids, uint32_t n_ids, struct tp_scan_record *records,
-             uint64_t capacity, struct tp_scan_result *result);
+/* Splits [buffer, buffer + bytes) until it ends, a record is cut short, makes no sense, or `capacity` records
+ * are found. `buffer` is 8-byte aligned. */
+void tp_scan(const void *buffer, uint64_t bytes, const uint64_t *ids, uint32_t n_ids,
+             struct tp_scan_record *records, uint64_t capacity, struct tp_scan_result *result);
 
 #endif

@@ -104,7 +104,7 @@ struct tpi_row {
     uint64_t cfa_register;
     int64_t cfa_offset;
     bool cfa_deref, cfa_unknown;
-    struct tpi_saved fp, ra;
+    struct tpi_saved fp, ra, others; /* others: written, never read */
 };
 
 struct tpi_cie {
@@ -115,14 +115,17 @@ struct tpi_cie {
 };
 
 static struct tpi_saved *tpi_saved_of(struct tpi_row *row, uint64_t reg) {
-    static __thread struct tpi_saved ignored __attribute__((tls_model("initial-exec")));
-    return reg == TPI_REG_FP ? &row->fp : reg == TPI_REG_RA ? &row->ra : &ignored;
+    return reg == TPI_REG_FP ? &row->fp : reg == TPI_REG_RA ? &row->ra : &row->others;
 }
 
 static void tpi_save(struct tpi_row *row, uint64_t reg, int how, int64_t offset) {
     struct tpi_saved *saved = tpi_saved_of(row, reg);
     saved->how = how;
     saved->offset = offset;
+}
+
+static void tpi_restore(struct tpi_row *row, uint64_t reg, const struct tpi_row *initial) {
+    *tpi_saved_of(row, reg) = reg == TPI_REG_FP ? initial->fp : initial->ra;
 }
 
 /* `breg REG, OFFSET; deref` is what compilers write for a realigned stack; other expressions are doubt. */
@@ -173,8 +176,7 @@ static bool tpi_define_register(struct tpi_cursor *cursor, unsigned op, const st
         tpi_save(row, reg, TPI_AT_CFA, tpi_sleb(cursor) * cie->data_align);
         return true;
     case DW_CFA_restore_extended:
-        reg = tpi_uleb(cursor);
-        *tpi_saved_of(row, reg) = reg == TPI_REG_FP ? initial->fp : initial->ra;
+        tpi_restore(row, tpi_uleb(cursor), initial);
         return true;
     case DW_CFA_undefined: tpi_save(row, tpi_uleb(cursor), TPI_UNDEFINED, 0); return true;
     case DW_CFA_same_value: tpi_save(row, tpi_uleb(cursor), TPI_SAME, 0); return true;
@@ -217,7 +219,7 @@ static bool tpi_execute(struct tpi_cursor cursor, const struct tpi_cie *cie, con
         } else if ((op & 0xc0) == DW_CFA_offset) {
             tpi_save(row, low, TPI_AT_CFA, (int64_t)tpi_uleb(&cursor) * cie->data_align);
         } else if ((op & 0xc0) == DW_CFA_restore) {
-            *tpi_saved_of(row, low) = low == TPI_REG_FP ? initial->fp : initial->ra;
+            tpi_restore(row, low, initial);
         } else if (op == DW_CFA_remember_state) {
             if (depth == TPI_STATE_DEPTH) return false;
             remembered[depth++] = *row;

@@ -18,7 +18,9 @@ struct tp_thread {
     uint64_t random;          /* state of xorshift64*, never 0 */
     struct tp_record *record; /* next free record of the chunk, NULL without a chunk */
     struct tp_record *chunk_end;
-    uintptr_t stack_low, stack_high; /* the thread's own stack; 0, 0: not known yet */
+    uintptr_t stack_low, stack_high; /* the thread's own stack; 0, 0: not known */
+    void *stack_copy;                /* of another stack that the thread runs on; NULL: never needed */
+    uint8_t stack_searches;          /* in /proc/self/maps */
     uint32_t slow_calls;             /* every TP_TIMED_CALLS-th is timed */
     struct {
         uint32_t allocations, frees, small_samples, unnamed, truncated;

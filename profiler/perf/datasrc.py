@@ -14,9 +14,12 @@ _OP_NA, _OP_LOAD, _OP_STORE = 1, 2, 4
 _LVLNUM_SHIFT, _LVLNUM_MASK = 33, 0xF
 _REMOTE_SHIFT = 37
 
-LEVEL_NAMES = np.array(
-    ["none", "L1", "L2", "L3", "L4", "L2-buffer", "memory-side-cache", "unknown", "uncached", "CXL", "IO", "cache", "LFB", "RAM", "PMEM", "unknown"]
-)
+LEVEL_NAMES = np.full(16, "unknown", "U12")
+LEVEL_NAMES[0] = "none"
+LEVEL_NAMES[[LVLNUM_L1, LVLNUM_L2, LVLNUM_L3, LVLNUM_L4]] = ["L1", "L2", "L3", "L4"]
+LEVEL_NAMES[[LVLNUM_L2_MHB, LVLNUM_MSC, LVLNUM_ANY_CACHE, LVLNUM_LFB]] = ["L2 buffer", "memory cache", "cache", "LFB"]
+LEVEL_NAMES[[LVLNUM_RAM, LVLNUM_PMEM, LVLNUM_CXL]] = ["RAM", "PMEM", "CXL"]
+LEVEL_NAMES[[LVLNUM_UNCACHED, LVLNUM_IO]] = ["uncached", "IO"]
 
 
 def level_number(data_src: NDArray[np.uint64]) -> NDArray[np.uint8]:

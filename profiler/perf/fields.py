@@ -74,8 +74,8 @@ def gather(words: NDArray[np.uint64], records: NDArray[Any], event: fmt.PerfEven
         If the event has fields that no version of tierprof asks for.
     """
     if event.sample_type & ~_KNOWN:
-        unknown = hex(event.sample_type & ~_KNOWN)
-        raise TraceError(f"samples of event {event.name} cannot be read", f"fields {unknown} are not known", "read them with the version that wrote them")
+        unknown = f"fields {event.sample_type & ~_KNOWN:#x} are not known"
+        raise TraceError(f"samples of event {event.name} cannot be read", unknown, "read them with the version that wrote them")
     cursor = (records["offset"].astype(np.int64) + 8) // 8
     end = (records["offset"].astype(np.int64) + records["size"]) // 8
     fields: Fields = {"exact_ip": (records["misc"] & fmt.MISC_EXACT_IP) != 0}

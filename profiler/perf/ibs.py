@@ -29,8 +29,6 @@ _LEVEL_OF_SOURCE[6] = datasrc.LVLNUM_PMEM
 _LEVEL_OF_SOURCE[7] = datasrc.LVLNUM_IO
 _LEVEL_OF_SOURCE[8] = datasrc.LVLNUM_CXL
 
-IBS_FIELDS = ("ip", "address", "latency", "data_src", "load", "store")
-
 
 def _bit(value: NDArray[np.uint64], position: int) -> NDArray[np.bool_]:
     return (value >> np.uint64(position)) & np.uint64(1) == 1
@@ -47,7 +45,9 @@ def _levels(data2: NDArray[np.uint64], data3: NDArray[np.uint64]) -> NDArray[np.
     return np.where(_bit(data3, _DC_MISS), missed, datasrc.LVLNUM_L1).astype(np.uint64)
 
 
-def decode(buffer: NDArray[np.uint8], raw: NDArray[np.int64], raw_bytes: NDArray[np.int64], ip: NDArray[np.uint64]) -> dict[str, NDArray[Any]]:
+def decode(
+    buffer: NDArray[np.uint8], raw: NDArray[np.int64], raw_bytes: NDArray[np.int64], ip: NDArray[np.uint64]
+) -> dict[str, NDArray[Any]]:
     """Decode the raw payloads of IBS op samples.
 
     Parameters

@@ -47,9 +47,6 @@ class PerfStreams:
     events: tuple[fmt.PerfEvent, ...]
     notes: list[str] = field(default_factory=list)
 
-    def __len__(self) -> int:
-        return len(self.samples["time_ns"])
-
 
 def _columns(fields: Fields, words: NDArray[np.uint64], event: fmt.PerfEvent) -> dict[str, NDArray[Any]]:
     """An event's fields as the columns that all events share."""

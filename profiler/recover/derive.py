@@ -14,8 +14,9 @@ HINT_NONE, HINT_STACK, HINT_RUNTIME, HINT_STATIC, HINT_BRANCH = "", "stack", "ru
 
 # How far back copies are followed.
 _PATH_STEPS = 24
-# A jump back over no more than this, with a pause inside, is a loop that waits for another thread.
+# A jump back over no more than this, with one of these inside, is a loop that waits for another thread or for time to pass.
 _SPIN_BYTES = 64
+_WAITING = frozenset(("pause", "tpause", "umwait", "rdtsc", "rdtscp"))
 _FUSED_WITH_BRANCH = ("cmp", "test", "add", "sub", "inc", "dec", "and")
 _SHIFTS = {Fraction(1 << shift): shift for shift in range(7)}
 _LIMIT = 1 << 62
@@ -111,7 +112,7 @@ def _is_spinning(stretch: Stretch, row: int) -> bool:
         if target is None or not 0 <= stretch.offsets[near] - target <= _SPIN_BYTES:
             continue
         first = stretch.rows.get(target)
-        if first is not None and first <= row <= near and "pause" in stretch.mnemonics[first : near + 1]:
+        if first is not None and first <= row <= near and not _WAITING.isdisjoint(stretch.mnemonics[first : near + 1]):
             return True
     return stretch.mnemonics[row] == "pause"
 
@@ -182,5 +183,12 @@ def _less_exact(offset: int, accessing: Instruction, path: Path, step: int) -> R
     if memory.index == reg.NONE and accessing.pointer_written == memory.base != reg.NONE:
         return Recipe(offset, memory.base, access=memory.access, confidence=CONFIDENCE_CHASE, hint=hint)
     if memory.base == reg.MODULE:
-        return Recipe(offset, reg.MODULE, displacement=int(memory.address.constant), access=memory.access, confidence=CONFIDENCE_BASE, hint=HINT_STATIC)
+        return Recipe(
+            offset,
+            reg.MODULE,
+            displacement=int(memory.address.constant),
+            access=memory.access,
+            confidence=CONFIDENCE_BASE,
+            hint=HINT_STATIC,
+        )
     return Recipe(offset, access=memory.access, hint=hint)

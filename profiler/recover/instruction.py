@@ -73,11 +73,52 @@ class Instruction:
         return self.memory is not None and self.memory.base == reg.RSP
 
 
-_STORES = ("mov", "vmov", "set", "vextract", "extract", "pextr", "vpextr", "stos", "fst", "fist", "movnt", "vpscatter", "vscatter", "vmaskmov", "vpmaskmov")
-_READ_ONLY = ("cmp", "test", "bt", "push", "call", "jmp", "mul", "imul", "div", "idiv", "prefetch", "fld", "fild", "fadd", "fmul", "lods", "scas", "ucomis", "comis", "vucomis", "vcomis", "vcmp", "ldmxcsr")
+_STORES = (
+    "mov",
+    "vmov",
+    "set",
+    "vextract",
+    "extract",
+    "pextr",
+    "vpextr",
+    "stos",
+    "fst",
+    "fist",
+    "movnt",
+    "vpscatter",
+    "vscatter",
+    "vmaskmov",
+    "vpmaskmov",
+)
+_READ_ONLY = (
+    "cmp",
+    "test",
+    "bt",
+    "push",
+    "call",
+    "jmp",
+    "mul",
+    "imul",
+    "div",
+    "idiv",
+    "prefetch",
+    "fld",
+    "fild",
+    "fadd",
+    "fmul",
+    "lods",
+    "scas",
+    "ucomis",
+    "comis",
+    "vucomis",
+    "vcomis",
+    "vcmp",
+    "ldmxcsr",
+)
 _BIT_UPDATES = ("bts", "btr", "btc")
 _NO_ACCESS = ("lea", "nop", "endbr", "clflush", "invlpg")
 _STRING = {"movs", "stos", "lods", "cmps", "scas"}
+_STRING_OPCODES = {0xA4, 0xA5, 0xA6, 0xA7, *range(0xAA, 0xB0)}
 
 
 def _access(mnemonic: str, position: int) -> int:
@@ -138,7 +179,7 @@ class Normaliser:
             return None
         implicit = _stack_access(stem, operands)
         found = [(place, operand) for place, operand in enumerate(operands) if operand.type == x86.X86_OP_MEM]
-        if stem[:-1] in _STRING and found:
+        if found and _is_string(code, stem):
             return self._string_memory(stem, found)
         if not found:
             return implicit
@@ -177,7 +218,7 @@ class Normaliser:
         if stem in ("push", "pop", "call", "ret"):
             effects[reg.RSP] = Linear({reg.RSP: Fraction(1)}, Fraction({"push": -8, "pop": 8, "call": 0, "ret": 8}[stem]))
             return
-        if stem[:-1] in _STRING:
+        if _is_string(code, stem):
             self._string_effects(code, stem, effects)
             return
         if stem in ("cdqe", "cwde"):
@@ -232,6 +273,11 @@ class Normaliser:
             number, bits = self._parts[operand.reg]
             return register_value(number) if bits >= 32 else None
         return None
+
+
+def _is_string(code: capstone.CsInsn, stem: str) -> bool:
+    """Whether it is movs, stos, ... and not one of SSE's instructions of the same name."""
+    return stem[:-1] in _STRING and code.opcode[0] in _STRING_OPCODES
 
 
 def _stack_access(stem: str, operands: list) -> Memory | None:

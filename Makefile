@@ -1,0 +1,120 @@
+# Every target does its own set-up: Debian packages that are missing, a virtual environment, the build. What is up to date is not redone.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+# Recipes use two cores themselves where it helps; stages of one target must not overlap on the terminal.
+.NOTPARALLEL:
+
+PYTHON ?= python3
+BUILD := build
+VENV := .venv
+TEST_VENV := .venv-test
+TIDY := $(BUILD)/tidy
+VIEW := $(BUILD)/view
+LOG := $(BUILD)/log
+
+PACKAGES := gcc libc6-dev cmake ninja-build python3 python3-venv python3-dev
+DEMO_PACKAGES := $(PACKAGES) libmemkind0
+TEST_PACKAGES := $(DEMO_PACKAGES) libgomp1 binutils git
+BENCH_PACKAGES := $(DEMO_PACKAGES) heaptrack
+
+# The package's folders; folders themselves are listed too, so that a removed file counts as a change.
+FOLDERS := tierprof profiler models placer workloads native
+SOURCES := CMakeLists.txt pyproject.toml README.md LICENSE $(shell find $(FOLDERS) -name __pycache__ -prune -o -print)
+# What the wheel puts below tierprof/ (see pyproject.toml): mypy sees the same package through links.
+PARTS := $(addprefix $(CURDIR)/,profiler models placer workloads)
+NATIVE_SOURCES := $(shell find native -name '*.[ch]')
+NATIVE_UNITS := $(filter %.c,$(NATIVE_SOURCES))
+# The hazard programs are formatted, too, but what they do is bad on purpose: no clang-tidy for them.
+FORMATTED := $(NATIVE_SOURCES) $(shell find tests -name '*.[ch]')
+
+# A clean name space for what the recipes start: neither the caller's packages nor the flat folders here are importable.
+unexport PYTHONPATH
+export PYTHONSAFEPATH := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint traces bench clean
+help: ## this list
+	@echo "tierprof: which objects of a program deserve fast memory. Targets (each does its own set-up):"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
+
+demo: $(VENV)/.installed ## the whole loop on a real graph program: profile, measure, train, plan, prove (under 15 minutes)
+	@scripts/install-packages $(DEMO_PACKAGES)
+	@$(VENV)/bin/python benchmarks/demo.py $(ARGS)
+
+traces: $(VENV)/.installed ## profile and measure all programs of workloads/ again, into traces/ (resumable; under an hour)
+	@scripts/install-packages $(DEMO_PACKAGES)
+	@$(VENV)/bin/python -m tierprof.workloads.collect --output traces --work $(BUILD)/collect $(ARGS)
+
+bench: $(VENV)/.installed ## overhead and speed beside heaptrack and libmemtier
+	@scripts/install-packages $(BENCH_PACKAGES)
+	@$(VENV)/bin/python benchmarks/run_all.py $(ARGS)
+
+test: lint $(TEST_VENV)/.installed ## lint, type-check, build the wheel, install it into a clean environment, test that
+	@scripts/install-packages $(TEST_PACKAGES)
+	@$(TEST_VENV)/bin/pytest tests $(ARGS)
+
+lint: $(VENV)/.tools $(LOG)/tidy.ok ## ruff, mypy, clang-format, clang-tidy
+	@echo "== ruff, clang-format, mypy"
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/clang-format --dry-run -Werror $(FORMATTED)
+	@rm -rf $(VIEW) && mkdir -p $(VIEW)/tierprof && ln -s $(wildcard $(CURDIR)/tierprof/*) $(PARTS) $(VIEW)/tierprof/
+	@MYPYPATH=$(VIEW) $(VENV)/bin/mypy -p tierprof
+
+clean: ## remove everything that make has made here (not Debian packages)
+	rm -rf $(BUILD) $(VENV) $(TEST_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# --- set-up ------------------------------------------------------------------------------------------------------------------
+
+$(LOG)/packages.ok: scripts/install-packages Makefile
+	@scripts/install-packages $(PACKAGES)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: $(PYTHON) is older than 3.11: set PYTHON=...")'
+	@mkdir -p $(@D) && touch $@
+
+# $(call venv,FOLDER,EXTRAS): a virtual environment with the project's requirements and those of its extras.
+define venv
+	@echo "== virtual environment $(1): requirements of pyproject.toml, extras $(2)"
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@$(1)/bin/python scripts/requirements.py $(2) > $(1)/requirements.txt
+	@$(1)/bin/pip install --quiet -r $(1)/requirements.txt
+	@touch $@
+endef
+
+$(VENV)/.tools: pyproject.toml scripts/requirements.py | $(LOG)/packages.ok
+	$(call venv,$(VENV),build-system workloads dev)
+
+$(TEST_VENV)/.requirements: pyproject.toml scripts/requirements.py | $(LOG)/packages.ok
+	$(call venv,$(TEST_VENV),workloads test)
+
+# $(call wheel,NAME,OPTIONS): the wheel, built in build/NAME.
+define wheel
+	@echo "== wheel $(1)"
+	@rm -rf $(BUILD)/wheel-$(1) && mkdir -p $(LOG)
+	@$(VENV)/bin/pip wheel . --quiet --no-deps --no-build-isolation --wheel-dir $(BUILD)/wheel-$(1) \
+	    --config-settings build-dir=$(BUILD)/$(1) $(2) > $(LOG)/wheel-$(1).txt 2>&1 || { cat $(LOG)/wheel-$(1).txt; exit 1; }
+	@touch $@
+endef
+
+$(LOG)/release.ok: $(SOURCES) $(VENV)/.tools
+	$(call wheel,release,)
+
+$(LOG)/checks.ok: $(SOURCES) $(VENV)/.tools
+	$(call wheel,checks,--config-settings cmake.define.TIERPROF_CHECKS=ON)
+
+$(VENV)/.installed: $(LOG)/release.ok
+	@$(VENV)/bin/pip install --quiet --force-reinstall --no-deps $(BUILD)/wheel-release/*.whl
+	@touch $@
+
+$(TEST_VENV)/.installed: $(LOG)/checks.ok $(TEST_VENV)/.requirements
+	@$(TEST_VENV)/bin/pip install --quiet --force-reinstall --no-deps $(BUILD)/wheel-checks/*.whl
+	@$(TEST_VENV)/bin/pip check
+	@touch $@
+
+$(LOG)/tidy.ok: $(NATIVE_SOURCES) .clang-tidy CMakeLists.txt native/CMakeLists.txt $(VENV)/.tools
+	@echo "== clang-tidy"
+	@cmake -S . -B $(TIDY) -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DTIERPROF_CHECKS=ON > /dev/null
+	@printf '%s\n' $(NATIVE_UNITS) | xargs -P 2 -n 4 $(VENV)/bin/clang-tidy -p $(TIDY) --quiet 2> $(LOG)/tidy.txt || { cat $(LOG)/tidy.txt; exit 1; }
+	@mkdir -p $(@D) && touch $@

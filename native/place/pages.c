@@ -1,0 +1,21 @@
+/* pages.c - aligned mappings: ask for more, give back both ends. */
+#include "pages.h"
+
+static void *tpi_map_aligned(size_t size, size_t align, int prot, int flags) {
+    size_t slack = align > TPI_PAGE_BYTES ? align - TPI_PAGE_BYTES : 0;
+    if (size + slack < size) return NULL;
+    void *raw = tp_raw_mmap(NULL, size + slack, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
+    if (raw == MAP_FAILED) return NULL;
+    uintptr_t start = (uintptr_t)raw;
+    uintptr_t aligned = slack ? tpi_round_up(start, align) : start;
+    if (aligned > start) tp_raw_munmap(raw, aligned - start);
+    uintptr_t end = start + size + slack;
+    if (aligned + size < end) tp_raw_munmap((void *)(aligned + size), end - aligned - size);
+    return (void *)aligned;
+}
+
+void *tpi_pages_map(size_t size, size_t align) { return tpi_map_aligned(size, align, PROT_READ | PROT_WRITE, 0); }
+
+void *tpi_pages_reserve(size_t size, size_t align) {
+    return tpi_map_aligned(size, align, PROT_NONE, MAP_NORESERVE);
+}

@@ -1,0 +1,35 @@
+/* pages.h - whole pages from the kernel, by raw system calls: mmap and its kin are hooked. */
+#ifndef TP_PAGES_H
+#define TP_PAGES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../common/rawio.h"
+
+#define TPI_PAGE_BYTES ((size_t)4096)
+#define TPI_HUGE_BYTES ((size_t)2 << 20)
+
+static inline size_t tpi_round_up(size_t size, size_t to) { return (size + to - 1) & ~(to - 1); }
+
+static inline int tpi_madvise(void *address, size_t size, int advice) {
+    return (int)syscall(SYS_madvise, address, size, advice);
+}
+
+static inline int tpi_mprotect(void *address, size_t size, int prot) {
+    return (int)syscall(SYS_mprotect, address, size, prot);
+}
+
+/* Moves a mapping, or makes it larger. `target` NULL: wherever there is room. MAP_FAILED if it cannot. */
+static inline void *tpi_mremap(void *old, size_t old_size, size_t new_size, void *target) {
+    int flags = target ? MREMAP_MAYMOVE | MREMAP_FIXED : MREMAP_MAYMOVE;
+    return (void *)syscall(SYS_mremap, old, old_size, new_size, flags, target);
+}
+
+/* Zeroed, private, anonymous pages at a multiple of `align` (a power of two); NULL without memory. */
+void *tpi_pages_map(size_t size, size_t align);
+
+/* The same range of address space with nothing behind it, for a MAP_FIXED mapping to replace. */
+void *tpi_pages_reserve(size_t size, size_t align);
+
+#endif

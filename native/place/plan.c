@@ -1,0 +1,84 @@
+/* plan.c - reads the binary plan. Everything is checked once, here, so that nobody else need doubt it. */
+#include "plan.h"
+
+#include <string.h>
+
+#include "../common/records.h"
+#include "mapfile.h"
+
+_Static_assert(sizeof(struct tp_plan_header) == 40, "the plan's layout is shared with placer/enforce.py");
+_Static_assert(sizeof(struct tp_plan_tier) == 328, "the plan's layout is shared with placer/enforce.py");
+_Static_assert(sizeof(struct tp_plan_site) == 24, "the plan's layout is shared with placer/enforce.py");
+
+static int tpi_compare(const struct tp_plan_site *site, uint64_t key_hi, uint64_t key_lo) {
+    if (site->key_hi != key_hi) return site->key_hi < key_hi ? -1 : 1;
+    if (site->key_lo != key_lo) return site->key_lo < key_lo ? -1 : 1;
+    return 0;
+}
+
+/* Every spill chain must end: n_tiers steps are enough for any that does. */
+static bool tpi_spill_ends(const struct tp_plan_tier *tiers, uint32_t n_tiers, uint32_t tier) {
+    for (uint32_t step = 0; step <= n_tiers; step++) {
+        if (tiers[tier].spill == TP_TIER_NONE) return true;
+        tier = tiers[tier].spill;
+    }
+    return false;
+}
+
+static const char *tpi_check_tiers(const struct tp_plan_header *header, const struct tp_plan_tier *tiers) {
+    if (tiers[0].kind != TP_TIER_SYSTEM) return "its first tier is not the system's";
+    for (uint32_t i = 0; i < header->n_tiers; i++) {
+        if (tiers[i].kind > TP_TIER_EMULATED || (i > 0 && tiers[i].kind == TP_TIER_SYSTEM)) return "a tier's kind is unknown";
+        if (tiers[i].spill != TP_TIER_NONE && tiers[i].spill >= header->n_tiers) return "a tier spills nowhere";
+        if (memchr(tiers[i].folder, 0, sizeof tiers[i].folder) == NULL) return "a folder's name does not end";
+        if (memchr(tiers[i].name, 0, sizeof tiers[i].name) == NULL) return "a tier's name does not end";
+        if (!(tiers[i].delay_ratio >= 0 && tiers[i].delay_ratio <= 100)) return "a delay is out of range";
+    }
+    for (uint32_t i = 0; i < header->n_tiers; i++)
+        if (!tpi_spill_ends(tiers, header->n_tiers, i)) return "its tiers spill in a circle";
+    return NULL;
+}
+
+static const char *tpi_check_sites(const struct tp_plan_header *header, const struct tp_plan_site *sites) {
+    for (uint32_t i = 0; i < header->n_sites; i++) {
+        if (sites[i].tier >= header->n_tiers) return "a site's tier is not among its tiers";
+        if (i > 0 && tpi_compare(&sites[i - 1], sites[i].key_hi, sites[i].key_lo) >= 0) return "its sites are not sorted";
+    }
+    return NULL;
+}
+
+const char *tpi_plan_open(struct tpi_plan *plan, const char *path) {
+    size_t size = 0;
+    const struct tp_plan_header *header = tpi_mapfile(path, &size);
+    if (header == NULL) return "the plan cannot be read";
+    if (size < sizeof *header || memcmp(header->magic, TP_PLAN_MAGIC, sizeof header->magic) != 0) return "it is not a plan";
+    if (header->version != TP_PLAN_VERSION) return "the plan is of another version";
+    if (header->n_tiers == 0 || header->n_tiers > TP_MAX_TIERS) return "the plan has too few or too many tiers";
+    const struct tp_plan_tier *tiers = (const void *)(header + 1);
+    const struct tp_plan_site *sites = (const void *)(tiers + header->n_tiers);
+    if (size != sizeof *header + header->n_tiers * sizeof *tiers + header->n_sites * sizeof *sites)
+        return "the plan is cut short";
+    if (header->default_tier >= header->n_tiers) return "the default tier is not among its tiers";
+    const char *why = tpi_check_tiers(header, tiers);
+    if (why == NULL) why = tpi_check_sites(header, sites);
+    if (why == NULL) *plan = (struct tpi_plan){header, tiers, sites};
+    return why;
+}
+
+unsigned tpi_plan_tier_of(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo, bool *named) {
+    size_t low = 0, high = plan->header->n_sites;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = tpi_compare(&plan->sites[middle], key_hi, key_lo);
+        if (order == 0) {
+            *named = true;
+            return plan->sites[middle].tier;
+        }
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *named = false;
+    return plan->header->default_tier;
+}

@@ -1,0 +1,22 @@
+/* plan.h - the binary plan, mapped read-only: which tiers there are and which site goes where. */
+#ifndef TP_PLAN_H
+#define TP_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../common/planfile.h"
+
+struct tpi_plan {
+    const struct tp_plan_header *header;
+    const struct tp_plan_tier *tiers;
+    const struct tp_plan_site *sites; /* sorted by key */
+};
+
+/* Maps and checks the file. NULL, or in words why there is no plan now. */
+const char *tpi_plan_open(struct tpi_plan *plan, const char *path);
+
+/* The tier of a site; the default tier, and *named false, where the plan does not name it. */
+unsigned tpi_plan_tier_of(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo, bool *named);
+
+#endif

@@ -1,0 +1,87 @@
+/* maps.c - a sorted array under one lock: programs map rarely, and the system call costs more than the move. */
+#include "maps.h"
+
+#include <string.h>
+
+#include "../common/rawio.h"
+
+enum { TPI_FIRST_CAPACITY = 512 };
+
+static tp_lock tpi_lock = TP_LOCK_INIT;
+static struct tp_map *tpi_maps;
+static size_t tpi_count, tpi_capacity;
+
+/* Index of the first range that ends behind `address`. */
+static size_t tpi_first_behind(uintptr_t address) {
+    size_t low = 0, high = tpi_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (tpi_maps[middle].end <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static bool tpi_reserve_one(void) {
+    if (tpi_count < tpi_capacity) return true;
+    size_t capacity = tpi_capacity == 0 ? TPI_FIRST_CAPACITY : 2 * tpi_capacity;
+    struct tp_map *maps = tp_raw_pages(capacity * sizeof *maps);
+    if (maps == NULL) return false;
+    if (tpi_count > 0) memcpy(maps, tpi_maps, tpi_count * sizeof *maps);
+    if (tpi_maps != NULL) tp_raw_munmap(tpi_maps, tpi_capacity * sizeof *maps);
+    tpi_maps = maps;
+    tpi_capacity = capacity;
+    return true;
+}
+
+static void tpi_insert(size_t at, const struct tp_map *map) {
+    memmove(&tpi_maps[at + 1], &tpi_maps[at], (tpi_count - at) * sizeof *map);
+    tpi_maps[at] = *map;
+    tpi_count++;
+}
+
+bool tp_maps_add(tp_guard *guard, const struct tp_map *map) {
+    tp_guard_lock(guard, &tpi_lock);
+    bool added = tpi_reserve_one();
+    if (added) tpi_insert(tpi_first_behind(map->start), map);
+    tp_guard_unlock(guard, &tpi_lock);
+    return added;
+}
+
+static void tpi_keep(struct tp_map_pieces *removed, struct tp_map piece, uintptr_t start, uintptr_t end) {
+    piece.start = start;
+    piece.end = end;
+    if (removed->n_pieces < TP_MAP_PIECES) removed->pieces[removed->n_pieces] = piece;
+    removed->n_pieces++;
+}
+
+void tp_maps_remove(tp_guard *guard, uintptr_t start, uintptr_t end, struct tp_map_pieces *removed) {
+    removed->n_pieces = 0;
+    tp_guard_lock(guard, &tpi_lock);
+    size_t first = tpi_first_behind(start), last = first;
+    for (; last < tpi_count && tpi_maps[last].start < end; last++) {
+        const struct tp_map *map = &tpi_maps[last];
+        tpi_keep(removed, *map, map->start > start ? map->start : start, map->end < end ? map->end : end);
+    }
+    if (last > first) {
+        struct tp_map head = tpi_maps[first], tail = tpi_maps[last - 1];
+        memmove(&tpi_maps[first], &tpi_maps[last], (tpi_count - last) * sizeof head);
+        tpi_count -= last - first;
+        /* At most one range more than before: a hole in the middle of one. Without memory its upper part is lost. */
+        if (tail.end > end && tpi_reserve_one()) {
+            tail.start = end;
+            tpi_insert(first, &tail);
+        }
+        if (head.start < start && tpi_reserve_one()) {
+            head.end = start;
+            tpi_insert(first, &head);
+        }
+    }
+    tp_guard_unlock(guard, &tpi_lock);
+}
+
+void tp_maps_fork_prepare(tp_guard *guard) { tp_guard_lock(guard, &tpi_lock); }
+void tp_maps_fork_parent(tp_guard *guard) { tp_guard_unlock(guard, &tpi_lock); }
+void tp_maps_fork_child(void) { tp_lock_renew(&tpi_lock); }

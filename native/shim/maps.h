@@ -1,0 +1,35 @@
+/* maps.h - the ranges that the program mapped itself and that are tracked: sorted, disjoint, split and cut as the
+ * program unmaps parts of them.
+ */
+#ifndef TP_MAPS_H
+#define TP_MAPS_H
+
+#include "guard.h"
+
+struct tp_map {
+    uintptr_t start, end;
+    uint32_t site;
+    uint8_t tier;
+    uint8_t file; /* 1: of a file, not anonymous */
+    uint16_t unused;
+};
+
+/* A removal keeps this many pieces, so that a failed system call can put them back. */
+#define TP_MAP_PIECES 8u
+
+struct tp_map_pieces {
+    unsigned n_pieces; /* how many were removed, of which at most TP_MAP_PIECES are kept */
+    struct tp_map pieces[TP_MAP_PIECES];
+};
+
+/* Adds a range that no tracked one overlaps. False without memory. */
+bool tp_maps_add(tp_guard *guard, const struct tp_map *map);
+
+/* Removes what of [start, end) is tracked. */
+void tp_maps_remove(tp_guard *guard, uintptr_t start, uintptr_t end, struct tp_map_pieces *removed);
+
+void tp_maps_fork_prepare(tp_guard *guard);
+void tp_maps_fork_parent(tp_guard *guard);
+void tp_maps_fork_child(void);
+
+#endif

@@ -1,0 +1,126 @@
+/* owners.c - a hash table in shards, each with its own lock: open addressing with linear probing, and removal by
+ * moving later entries back, so that no tombstones pile up. Counts starts in the pagemap.
+ */
+#include "owners.h"
+
+#include "../common/rawio.h"
+#include "pagemap.h"
+
+enum { TPI_SHARD_BITS = 6, TPI_SHARDS = 1 << TPI_SHARD_BITS, TPI_FIRST_CAPACITY = 512 };
+
+struct tpi_shard {
+    tp_lock lock;
+    uint32_t count;
+    size_t capacity; /* a power of two, or 0 */
+    struct tp_owner *entries; /* address 0: free */
+} __attribute__((aligned(64)));
+
+static struct tpi_shard tpi_shards[TPI_SHARDS];
+
+/* Allocations are at least 16 bytes apart, and often whole pages. */
+static uint64_t tpi_hash(uintptr_t address) {
+    uint64_t hash = (address >> 4) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 32;
+}
+
+static struct tpi_shard *tpi_shard_of(uint64_t hash) { return &tpi_shards[hash & (TPI_SHARDS - 1)]; }
+
+static size_t tpi_home(const struct tpi_shard *shard, uint64_t hash) {
+    return (hash >> TPI_SHARD_BITS) & (shard->capacity - 1);
+}
+
+/* The entry of `address`, or the free one where it would go. */
+static struct tp_owner *tpi_find(const struct tpi_shard *shard, uintptr_t address, uint64_t hash) {
+    size_t at = tpi_home(shard, hash);
+    while (shard->entries[at].address != 0 && shard->entries[at].address != address)
+        at = (at + 1) & (shard->capacity - 1);
+    return &shard->entries[at];
+}
+
+static bool tpi_grow(struct tpi_shard *shard) {
+    struct tpi_shard old = *shard;
+    size_t capacity = old.capacity == 0 ? TPI_FIRST_CAPACITY : 2 * old.capacity;
+    struct tp_owner *entries = tp_raw_pages(capacity * sizeof *entries);
+    if (entries == NULL) return false;
+    shard->entries = entries;
+    shard->capacity = capacity;
+    for (size_t i = 0; i < old.capacity; i++) {
+        const struct tp_owner *owner = &old.entries[i];
+        if (owner->address != 0) *tpi_find(shard, owner->address, tpi_hash(owner->address)) = *owner;
+    }
+    if (old.entries != NULL) tp_raw_munmap(old.entries, old.capacity * sizeof *entries);
+    return true;
+}
+
+/* Closes the gap at `hole`: every later entry of the run moves back unless it would pass its home. */
+static void tpi_remove(struct tpi_shard *shard, struct tp_owner *entry) {
+    size_t mask = shard->capacity - 1, hole = (size_t)(entry - shard->entries);
+    for (size_t at = (hole + 1) & mask; shard->entries[at].address != 0; at = (at + 1) & mask) {
+        size_t home = tpi_home(shard, tpi_hash(shard->entries[at].address));
+        if (((at - home) & mask) < ((at - hole) & mask)) continue;
+        shard->entries[hole] = shard->entries[at];
+        hole = at;
+    }
+    shard->entries[hole].address = 0;
+    shard->count--;
+}
+
+bool tp_owners_add(tp_guard *guard, const struct tp_owner *owner) {
+    uint64_t hash = tpi_hash(owner->address);
+    struct tpi_shard *shard = tpi_shard_of(hash);
+    bool added = false;
+    tp_guard_lock(guard, &shard->lock);
+    if (4 * ((size_t)shard->count + 1) <= 3 * shard->capacity || tpi_grow(shard)) {
+        struct tp_owner *entry = tpi_find(shard, owner->address, hash);
+        bool fresh = entry->address == 0;
+        added = !fresh || tp_pagemap_add_start(owner->address) == 0;
+        if (added) *entry = *owner;
+        shard->count += added && fresh;
+    }
+    tp_guard_unlock(guard, &shard->lock);
+    return added;
+}
+
+bool tp_owners_take(tp_guard *guard, uintptr_t address, struct tp_owner *owner) {
+    uint64_t hash = tpi_hash(address);
+    struct tpi_shard *shard = tpi_shard_of(hash);
+    bool found = false;
+    tp_guard_lock(guard, &shard->lock);
+    if (shard->capacity > 0) {
+        struct tp_owner *entry = tpi_find(shard, address, hash);
+        found = entry->address != 0;
+        if (found) {
+            *owner = *entry;
+            tpi_remove(shard, entry);
+            tp_pagemap_remove_start(address);
+        }
+    }
+    tp_guard_unlock(guard, &shard->lock);
+    return found;
+}
+
+bool tp_owners_get(tp_guard *guard, uintptr_t address, struct tp_owner *owner) {
+    uint64_t hash = tpi_hash(address);
+    struct tpi_shard *shard = tpi_shard_of(hash);
+    bool found = false;
+    tp_guard_lock(guard, &shard->lock);
+    if (shard->capacity > 0) {
+        const struct tp_owner *entry = tpi_find(shard, address, hash);
+        found = entry->address != 0;
+        if (found) *owner = *entry;
+    }
+    tp_guard_unlock(guard, &shard->lock);
+    return found;
+}
+
+void tp_owners_fork_prepare(tp_guard *guard) {
+    for (unsigned i = 0; i < TPI_SHARDS; i++) tp_guard_lock(guard, &tpi_shards[i].lock);
+}
+
+void tp_owners_fork_parent(tp_guard *guard) {
+    for (unsigned i = TPI_SHARDS; i-- > 0;) tp_guard_unlock(guard, &tpi_shards[i].lock);
+}
+
+void tp_owners_fork_child(void) {
+    for (unsigned i = 0; i < TPI_SHARDS; i++) tp_lock_renew(&tpi_shards[i].lock);
+}

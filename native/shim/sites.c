@@ -1,0 +1,214 @@
+/* sites.c - two hash tables: from a stack of addresses to a site, read without locks; and from a key to a site,
+ * under the lock. Both only grow; a table that was outgrown stays mapped, because a reader may be in it. */
+#include "sites.h"
+
+#include <string.h>
+
+#include "../common/rawio.h"
+#include "../place/place.h"
+#include "meta.h"
+#include "modules.h"
+
+enum { TPI_FIRST_CAPACITY = 4096, TPI_SITE_TRUNCATED = 1, TPI_SITE_NAMED = 2 };
+
+struct tpi_stack_entry {
+    uint64_t hash; /* of the return addresses; stored last; 0: free */
+    struct tp_site site;
+};
+
+struct tpi_stack_table {
+    uint64_t mask;
+    uint64_t count;
+    struct tpi_stack_entry entries[];
+};
+
+struct tpi_key_entry {
+    struct tp_hash128 key; /* 0, 0: free */
+    struct tp_site site;
+};
+
+static tp_lock tpi_lock = TP_LOCK_INIT;
+static struct tpi_stack_table *tpi_stacks;
+static struct tpi_key_entry *tpi_keys;
+static size_t tpi_key_capacity;
+static uint32_t tpi_count;
+
+static uint64_t tpi_hash_stack(const struct tp_backtrace *backtrace) {
+    uint64_t hash = backtrace->n_frames + (backtrace->truncated ? TP_MAX_FRAMES + 1 : 0);
+    for (unsigned i = 0; i < backtrace->n_frames; i++) hash = tp_hash_word(hash, backtrace->frames[i]);
+    return hash | 1;
+}
+
+static const struct tpi_stack_entry *tpi_lookup(const struct tpi_stack_table *table, uint64_t hash) {
+    if (table == NULL) return NULL;
+    for (uint64_t at = hash >> 1;; at++) {
+        const struct tpi_stack_entry *entry = &table->entries[at & table->mask];
+        uint64_t found = __atomic_load_n(&entry->hash, __ATOMIC_ACQUIRE);
+        if (found == hash) return entry;
+        if (found == 0) return NULL;
+    }
+}
+
+static void tpi_put(struct tpi_stack_table *table, uint64_t hash, struct tp_site site) {
+    uint64_t at = hash >> 1;
+    while (table->entries[at & table->mask].hash != 0) at++;
+    table->entries[at & table->mask].site = site;
+    __atomic_store_n(&table->entries[at & table->mask].hash, hash, __ATOMIC_RELEASE);
+    table->count++;
+}
+
+static struct tpi_stack_table *tpi_new_table(uint64_t capacity) {
+    struct tpi_stack_table *table = tp_raw_pages(sizeof *table + capacity * sizeof table->entries[0]);
+    if (table != NULL) table->mask = capacity - 1;
+    return table;
+}
+
+/* Remembers a stack; without memory it is merely looked at again the next time. */
+static void tpi_remember(uint64_t hash, struct tp_site site) {
+    struct tpi_stack_table *table = tpi_stacks;
+    if (table == NULL || 2 * (table->count + 1) > table->mask) {
+        struct tpi_stack_table *larger = tpi_new_table(table == NULL ? TPI_FIRST_CAPACITY : 2 * (table->mask + 1));
+        if (larger == NULL) return;
+        for (uint64_t i = 0; table != NULL && i <= table->mask; i++)
+            if (table->entries[i].hash != 0) tpi_put(larger, table->entries[i].hash, table->entries[i].site);
+        __atomic_store_n(&tpi_stacks, table = larger, __ATOMIC_RELEASE);
+    }
+    tpi_put(table, hash, site);
+}
+
+static struct tpi_key_entry *tpi_find_key(struct tpi_key_entry *keys, size_t capacity, struct tp_hash128 key) {
+    size_t at = key.lo & (capacity - 1);
+    while ((keys[at].key.hi | keys[at].key.lo) != 0 && (keys[at].key.hi != key.hi || keys[at].key.lo != key.lo))
+        at = (at + 1) & (capacity - 1);
+    return &keys[at];
+}
+
+/* The entry of `key`, free if it is new; NULL without memory. */
+static struct tpi_key_entry *tpi_key_entry(struct tp_hash128 key) {
+    if (2 * ((size_t)tpi_count + 1) > tpi_key_capacity) {
+        size_t capacity = tpi_key_capacity == 0 ? TPI_FIRST_CAPACITY : 2 * tpi_key_capacity;
+        struct tpi_key_entry *larger = tp_raw_pages(capacity * sizeof *larger);
+        if (larger == NULL) return NULL;
+        for (size_t i = 0; i < tpi_key_capacity; i++)
+            if ((tpi_keys[i].key.hi | tpi_keys[i].key.lo) != 0)
+                *tpi_find_key(larger, capacity, tpi_keys[i].key) = tpi_keys[i];
+        if (tpi_keys != NULL) tp_raw_munmap(tpi_keys, tpi_key_capacity * sizeof *tpi_keys);
+        tpi_keys = larger;
+        tpi_key_capacity = capacity;
+    }
+    return tpi_find_key(tpi_keys, tpi_key_capacity, key);
+}
+
+/* A stack in terms that outlive the process. */
+struct tpi_named_stack {
+    struct tp_meta_frame frames[TP_MAX_FRAMES];
+    unsigned n_frames;
+    struct tp_hash128 key;
+};
+
+static void tpi_append(struct tpi_named_stack *stack, uint32_t module, uint64_t offset, struct tp_hash128 identity) {
+    if (stack->n_frames > 0) { /* generated code has no offsets: its repeats show only here */
+        const struct tp_meta_frame *last = &stack->frames[stack->n_frames - 1];
+        if (last->module == module && last->offset == offset) return;
+    }
+    stack->frames[stack->n_frames++] = (struct tp_meta_frame){module, 0, offset};
+    tp_hash128_word(&stack->key, identity.hi);
+    tp_hash128_word(&stack->key, identity.lo);
+    tp_hash128_word(&stack->key, offset);
+}
+
+static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace, const struct tp_object *objects,
+                           struct tpi_named_stack *stack) {
+    const struct tp_module *module = NULL;
+    const struct tp_hash128 nowhere = {0, 0};
+    stack->n_frames = 0;
+    stack->key = nowhere;
+    for (unsigned i = 0; i < backtrace->n_frames; i++) {
+        const struct tp_object *object = &objects[i];
+        if (object->end == 0) {
+            tpi_append(stack, TP_MODULE_NONE, 0, nowhere);
+            continue;
+        }
+        if (module == NULL || module->start != object->start) module = tp_module_of(guard, object);
+        if (module == NULL) {
+            tpi_append(stack, TP_MODULE_NONE, 0, nowhere);
+            continue;
+        }
+        tpi_append(stack, module->number, backtrace->frames[i] - module->bias, module->identity);
+    }
+    tp_hash128_word(&stack->key, stack->n_frames); /* also keeps the key of an empty stack from being 0, 0 */
+}
+
+static void tpi_write_site(tp_guard *guard, const struct tp_site *site, const struct tpi_named_stack *stack,
+                           bool truncated) {
+    struct tp_meta_site record = {
+        site->number, stack->n_frames, stack->key.hi,
+        stack->key.lo, site->tier,     (truncated ? TPI_SITE_TRUNCATED : 0u) | (site->named ? TPI_SITE_NAMED : 0u)};
+    struct tp_meta_part parts[] = {{&record, sizeof record},
+                                   {stack->frames, stack->n_frames * sizeof stack->frames[0]}};
+    tp_meta_write(guard, TP_META_SITE, parts, 2);
+}
+
+static struct tp_site tpi_number(tp_guard *guard, const struct tpi_named_stack *stack, bool truncated) {
+    struct tp_site site = {TP_SITE_NONE, 0, false};
+    site.tier = (uint8_t)tp_place_tier_of(stack->key.hi, stack->key.lo, &site.named);
+    struct tpi_key_entry *entry = tpi_key_entry(stack->key);
+    if (entry == NULL) return site;
+    bool known = (entry->key.hi | entry->key.lo) != 0;
+    site.number = known ? entry->site.number : tpi_count++;
+    if (!known || entry->site.tier != site.tier || entry->site.named != site.named)
+        tpi_write_site(guard, &site, stack, truncated);
+    entry->key = stack->key;
+    entry->site = site;
+    return site;
+}
+
+static __attribute__((noinline)) struct tp_site tpi_new_stack(tp_guard *guard, const struct tp_backtrace *backtrace,
+                                                              uint64_t hash) {
+    struct tp_object objects[TP_MAX_FRAMES];
+    struct tpi_named_stack stack;
+    for (unsigned i = 0; i < backtrace->n_frames; i++)
+        if (!tp_object_find(backtrace->frames[i] - 1, &objects[i])) objects[i].end = 0;
+    tp_guard_lock(guard, &tpi_lock);
+    const struct tpi_stack_entry *known = tpi_lookup(tpi_stacks, hash);
+    struct tp_site site;
+    if (known != NULL) {
+        site = known->site;
+    } else {
+        tpi_name_stack(guard, backtrace, objects, &stack);
+        site = tpi_number(guard, &stack, backtrace->truncated);
+        if (site.number != TP_SITE_NONE) tpi_remember(hash, site);
+    }
+    tp_guard_unlock(guard, &tpi_lock);
+    return site;
+}
+
+struct tp_site tp_site_of(tp_guard *guard, const struct tp_backtrace *backtrace) {
+    uint64_t hash = tpi_hash_stack(backtrace);
+    const struct tpi_stack_entry *entry = tpi_lookup(__atomic_load_n(&tpi_stacks, __ATOMIC_ACQUIRE), hash);
+    return entry != NULL ? entry->site : tpi_new_stack(guard, backtrace, hash);
+}
+
+void tp_sites_forget(tp_guard *guard) {
+    tp_guard_lock(guard, &tpi_lock);
+    for (uint64_t i = 0; tpi_stacks != NULL && i <= tpi_stacks->mask; i++)
+        __atomic_store_n(&tpi_stacks->entries[i].hash, 0, __ATOMIC_RELAXED);
+    if (tpi_stacks != NULL) tpi_stacks->count = 0;
+    tp_modules_forget();
+    tp_guard_unlock(guard, &tpi_lock);
+}
+
+void tp_sites_fork_prepare(tp_guard *guard) { tp_guard_lock(guard, &tpi_lock); }
+void tp_sites_fork_parent(tp_guard *guard) { tp_guard_unlock(guard, &tpi_lock); }
+
+void tp_sites_fork_child(void) {
+    tp_lock_renew(&tpi_lock);
+    if (tpi_stacks != NULL)
+        tp_raw_munmap(tpi_stacks, sizeof *tpi_stacks + (tpi_stacks->mask + 1) * sizeof tpi_stacks->entries[0]);
+    if (tpi_keys != NULL) tp_raw_munmap(tpi_keys, tpi_key_capacity * sizeof *tpi_keys);
+    tpi_stacks = NULL;
+    tpi_keys = NULL;
+    tpi_key_capacity = 0;
+    tpi_count = 0;
+    tp_modules_fork_child();
+}

@@ -1,0 +1,178 @@
+/* stream.c - hands out chunks of the record file. Their space is reserved before they are mapped, so that a store
+ * never meets a full disk (which would be a SIGBUS in the program).
+ */
+#include "stream.h"
+
+#include <string.h>
+
+#include "../common/rawio.h"
+#include "counters.h"
+#include "meta.h"
+#include "options.h"
+
+enum { TPI_FREE_CHUNKS = 256 };
+
+/* A chunk that its thread left, to be filled up by another. */
+struct tpi_free_chunk {
+    struct tp_record *record, *end;
+};
+
+static tp_lock tpi_lock = TP_LOCK_INIT;
+static struct tpi_free_chunk tpi_free[TPI_FREE_CHUNKS];
+static unsigned tpi_free_count;
+static uint64_t tpi_next_chunk;
+static uint32_t tpi_recording;
+static char tpi_path[TP_META_PATH_BYTES];
+
+_Static_assert(sizeof(struct tp_record) == 40 && sizeof(struct tp_chunk_header) == 40, "the file's layout");
+
+static void *tpi_chunk_base(const struct tp_record *end) {
+    return (void *)(((uintptr_t)end - 1) & ~(uintptr_t)(TP_CHUNK_BYTES - 1));
+}
+
+bool tp_stream_start(tp_guard *guard) {
+    tp_meta_path("alloc", tpi_path);
+    int fd = tp_raw_open(tpi_path, O_RDWR | O_CREAT | O_EXCL, 0644);
+    if (fd < 0) return false;
+    tp_raw_close(fd);
+    __atomic_store_n(&tpi_next_chunk, 0, __ATOMIC_RELAXED);
+    __atomic_store_n(&tpi_recording, 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+static void tpi_stop(tp_guard *guard, int error) {
+    __atomic_store_n(&tpi_recording, 0, __ATOMIC_RELEASE);
+    if (error == 0)
+        tp_meta_note(guard, TP_NOTE_LIMIT_REACHED, 0, "the record file reached its size limit");
+    else if (error == ENOSPC || error == EDQUOT || error == EFBIG)
+        tp_meta_note(guard, TP_NOTE_DISK_FULL, (uint32_t)error, "no space for more records");
+    else
+        tp_meta_note(guard, TP_NOTE_OTHER, (uint32_t)error, "the record file cannot be extended");
+}
+
+/* Where fallocate is not supported, blocks come from writing them. */
+static int tpi_reserve_chunk(int fd, uint64_t offset) {
+    static const char zeros[4096];
+    int error = tp_raw_reserve(fd, 0, offset, TP_CHUNK_BYTES);
+    if (error != EOPNOTSUPP && error != ENOSYS) return error;
+    for (uint64_t done = 0; done < TP_CHUNK_BYTES; done += sizeof zeros)
+        if (syscall(SYS_pwrite64, fd, zeros, sizeof zeros, offset + done) != (long)sizeof zeros)
+            return errno != 0 ? errno : ENOSPC;
+    return 0;
+}
+
+/* Maps the chunk at a multiple of its size, so that its base follows from any record in it. */
+static void *tpi_map_aligned(int fd, uint64_t offset) {
+    char *room = tp_raw_mmap(NULL, 2 * TP_CHUNK_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (room == MAP_FAILED) return NULL;
+    char *chunk = (char *)(((uintptr_t)room + TP_CHUNK_BYTES - 1) & ~(uintptr_t)(TP_CHUNK_BYTES - 1));
+    void *mapped = tp_raw_mmap(chunk, TP_CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset);
+    if (chunk > room) tp_raw_munmap(room, (size_t)(chunk - room));
+    char *behind = chunk + TP_CHUNK_BYTES, *room_end = room + 2 * TP_CHUNK_BYTES;
+    if (behind < room_end) tp_raw_munmap(behind, (size_t)(room_end - behind));
+    return mapped == MAP_FAILED ? NULL : mapped;
+}
+
+static void tpi_use(struct tp_thread *self, void *chunk) {
+    struct tp_chunk_header *header = chunk;
+    header->version = TP_FORMAT_VERSION;
+    header->header_bytes = sizeof *header;
+    header->record_bytes = sizeof(struct tp_record);
+    header->chunk_bytes = TP_CHUNK_BYTES;
+    header->pid = (uint32_t)syscall(SYS_getpid);
+    header->tid = self->tid;
+    header->start_ns = tp_now_ns();
+    memcpy(header->magic, TP_ALLOC_MAGIC, sizeof header->magic);
+    self->record = (struct tp_record *)(header + 1);
+    self->chunk_end = self->record + (TP_CHUNK_BYTES - sizeof *header) / sizeof *self->record;
+}
+
+/* A new chunk at the end of the file. 0, or why not: EAGAIN if it may work the next time. */
+static int tpi_new_chunk(tp_guard *guard) {
+    int fd = tp_raw_open(tpi_path, O_RDWR, 0);
+    if (fd < 0) return errno == EMFILE || errno == ENFILE || errno == EINTR ? EAGAIN : errno;
+    uint64_t offset = __atomic_load_n(&tpi_next_chunk, __ATOMIC_RELAXED) * TP_CHUNK_BYTES;
+    int error = 0;
+    if (offset + TP_CHUNK_BYTES > tp_options.max_bytes) {
+        tpi_stop(guard, 0);
+        error = EAGAIN;
+    } else {
+        offset = __atomic_fetch_add(&tpi_next_chunk, 1, __ATOMIC_RELAXED) * TP_CHUNK_BYTES;
+        error = tpi_reserve_chunk(fd, offset);
+    }
+    void *chunk = error == 0 ? tpi_map_aligned(fd, offset) : NULL;
+    tp_raw_close(fd);
+    if (error != 0) return error;
+    if (chunk == NULL) return ENOMEM;
+    tpi_use(guard->self, chunk);
+    return 0;
+}
+
+static bool tpi_take_free(tp_guard *guard) {
+    struct tp_thread *self = guard->self;
+    tp_guard_lock(guard, &tpi_lock);
+    bool taken = tpi_free_count > 0;
+    if (taken) {
+        tpi_free_count--;
+        self->record = tpi_free[tpi_free_count].record;
+        self->chunk_end = tpi_free[tpi_free_count].end;
+    }
+    tp_guard_unlock(guard, &tpi_lock);
+    return taken;
+}
+
+static void tpi_unmap_chunk(struct tp_thread *self) {
+    if (self->record != NULL) tp_raw_munmap(tpi_chunk_base(self->chunk_end), TP_CHUNK_BYTES);
+    self->record = self->chunk_end = NULL;
+}
+
+static __attribute__((noinline)) bool tpi_next(tp_guard *guard) {
+    tpi_unmap_chunk(guard->self);
+    if (tpi_take_free(guard)) return true;
+    int error = tpi_new_chunk(guard);
+    if (error != 0 && error != EAGAIN) tpi_stop(guard, error);
+    return error == 0;
+}
+
+void tp_stream_write(tp_guard *guard, const struct tp_record *record) {
+    struct tp_thread *self = guard->self;
+    if (__atomic_load_n(&tpi_recording, __ATOMIC_RELAXED) == 0 ||
+        (__builtin_expect(self->record == self->chunk_end, 0) && !tpi_next(guard))) {
+        tp_count(&tp_counters->dropped_records, 1);
+        return;
+    }
+    struct tp_record *to = self->record;
+    to->time_ns = record->time_ns;
+    to->address = record->address;
+    to->size = record->size;
+    to->site = record->site;
+    to->tid = self->tid;
+    to->tier = record->tier;
+    to->flags = record->flags;
+    to->aux = record->aux;
+    __atomic_store_n(&to->type, record->type, __ATOMIC_RELEASE); /* last: a record without type is not there */
+    self->record = to + 1;
+}
+
+void tp_stream_release(tp_guard *guard) {
+    struct tp_thread *self = guard->self;
+    if (self->record == NULL) return;
+    tp_guard_lock(guard, &tpi_lock);
+    bool kept = tpi_free_count < TPI_FREE_CHUNKS && self->record < self->chunk_end;
+    if (kept) tpi_free[tpi_free_count++] = (struct tpi_free_chunk){self->record, self->chunk_end};
+    tp_guard_unlock(guard, &tpi_lock);
+    if (kept)
+        self->record = self->chunk_end = NULL;
+    else
+        tpi_unmap_chunk(self);
+}
+
+void tp_stream_fork_prepare(tp_guard *guard) { tp_guard_lock(guard, &tpi_lock); }
+void tp_stream_fork_parent(tp_guard *guard) { tp_guard_unlock(guard, &tpi_lock); }
+
+void tp_stream_fork_child(tp_guard *guard) {
+    tp_lock_renew(&tpi_lock);
+    tpi_free_count = 0;
+    tpi_recording = 0;
+    tpi_unmap_chunk(guard->self);
+}

@@ -1,0 +1,23 @@
+/* unwind_step.h - one step from a frame to its caller: what differs between processors. */
+#ifndef TP_UNWIND_STEP_H
+#define TP_UNWIND_STEP_H
+
+#include "stack.h"
+
+struct tp_frame {
+    uintptr_t pc; /* a return address */
+    uintptr_t sp, fp;
+};
+
+enum tp_step {
+    TP_STEP_ON,   /* the frame is now its caller's */
+    TP_STEP_END,  /* it was the outermost one */
+    TP_STEP_DOUBT /* the caller is not known */
+};
+
+enum tp_step tp_step_out(const struct tp_stack *stack, struct tp_frame *frame);
+
+/* Drops what is remembered about instructions. */
+void tp_step_forget(void);
+
+#endif

@@ -1,0 +1,37 @@
+"""The list of the workloads and how each is called: what collecting, benchmarks and the demo have in common."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Workload(NamedTuple):
+    """One program and the sizes at which it is profiled."""
+
+    name: str
+    option: str  # the option that says how much it does
+    amounts: Mapping[int, int]  # graph scale -> value of that option that makes a run of some 3 to 8 s on one core
+
+    def command(self, graph: Path, python: str, counts: Mapping[str, int] | None = None) -> list[str]:
+        """The command line that a user would type; ``-P`` keeps the current folder from hiding the package."""
+        options = [part for name, value in (counts or {}).items() for part in (f"--{name}", str(value))]
+        return [python, "-P", "-m", f"tierprof.workloads.{self.name}", "--graph", str(graph), *options]
+
+    def command_at(self, scale: int, graph: Path, python: str) -> list[str]:
+        """The command line for one of the scales in `amounts`."""
+        return self.command(graph, python, {self.option: self.amounts[scale]})
+
+
+WORKLOADS = (
+    Workload("pagerank_graphblas", "iterations", {20: 90, 21: 60}),
+    Workload("bfs_graphblas", "sources", {20: 24, 21: 16}),
+    Workload("sssp_graphblas", "sources", {20: 5, 21: 3}),
+    Workload("components_scipy", "thresholds", {20: 8, 21: 4}),
+    Workload("pagerank_igraph", "solutions", {18: 4, 19: 3}),
+    Workload("coreness_igraph", "rounds", {18: 2, 19: 1}),
+)
+
+
+def workload(name: str) -> Workload:
+    """The workload of that name."""
+    return next(one for one in WORKLOADS if one.name == name)
