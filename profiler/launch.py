@@ -36,6 +36,7 @@ class LaunchOptions:
     max_trace_bytes: int = DEFAULT_MAX_TRACE_BYTES  # of samples, and of one process's allocations
     preload: bool = True
     force: bool = False  # permit a rate above the cap
+    discard_stdout: bool = False  # for runs that repeat one whose results were seen already
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class LaunchResult:
         return self.sampler_s + self.sample_cost_s
 
 
-def _shim_for_preload(scratch: Path) -> str:
+def _shim_for_preload() -> str:
     """The shim's path; by way of a link where LD_PRELOAD could not hold it (it separates at spaces and colons)."""
     shim = native_path("libtierprof.so").absolute()
     if " " not in str(shim) and ":" not in str(shim):
@@ -88,7 +89,7 @@ def program_environment(raw: Path, options: LaunchOptions, preload: bool) -> dic
     extra = dict(options.env)
     if preload:
         before = extra.get("LD_PRELOAD", os.environ.get("LD_PRELOAD", ""))
-        extra["LD_PRELOAD"] = _preload_list(_shim_for_preload(raw), before)
+        extra["LD_PRELOAD"] = _preload_list(_shim_for_preload(), before)
         extra["TIERPROF_DIR"] = str(raw)
         extra["TIERPROF_THRESHOLD"] = str(options.threshold_bytes)
         extra["TIERPROF_SMALL_PERIOD"] = str(options.small_period_bytes)
@@ -124,10 +125,10 @@ def _signals_go_to(process: "subprocess.Popen[bytes]") -> Iterator[None]:
             signal.signal(number, handler_before)
 
 
-def _start(arguments: list[str]) -> "subprocess.Popen[bytes]":
+def _start(arguments: list[str], discard_stdout: bool) -> "subprocess.Popen[bytes]":
     try:
         # Descriptors that the user's shell handed on (a make jobserver, <(...)) are the program's too.
-        return subprocess.Popen(arguments, close_fds=False)
+        return subprocess.Popen(arguments, close_fds=False, stdout=subprocess.DEVNULL if discard_stdout else None)
     except OSError as error:
         why = (error.strerror or str(error)).lower()
         raise CommandError("the command cannot be started", why, "shorten its arguments or environment") from error
@@ -168,7 +169,14 @@ def _result(report: dict[str, Any], status: int, source: Source, preloaded: bool
     )
 
 
-def launch(command: Sequence[str], raw: Path, options: LaunchOptions | None = None, facts: CommandFacts | None = None) -> LaunchResult:
+def launch(
+    command: Sequence[str],
+    raw: Path,
+    options: LaunchOptions | None = None,
+    *,
+    facts: CommandFacts | None = None,
+    stdout: int | None = None,
+) -> LaunchResult:
     """Run a command once and leave what the shim and the sampler saw in a raw folder.
 
     Parameters
@@ -181,6 +189,8 @@ def launch(command: Sequence[str], raw: Path, options: LaunchOptions | None = No
         What to record.
     facts
         What `check_command` said, if it has been asked already.
+    stdout
+        A descriptor for the program's standard output, or `subprocess.DEVNULL`; this process's own by default.
 
     Returns
     -------
@@ -208,7 +218,7 @@ def launch(command: Sequence[str], raw: Path, options: LaunchOptions | None = No
         arguments += ["--event", event.argument()]
     for name, value in program_environment(raw.absolute(), options, preloaded).items():
         arguments += ["--env", f"{name}={value}"]
-    process = _start([*arguments, "--", *command])
+    process = _start([*arguments, "--", *command], options.discard_stdout)
     with _signals_go_to(process):
         status = process.wait()
     report = _report(raw)

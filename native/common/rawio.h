@@ -87,6 +87,19 @@ static inline int tp_raw_reserve(int fd, int mode, uint64_t offset, uint64_t siz
     return 0;
 }
 
+/* Makes a file longer, with blocks behind every byte; where fallocate is not supported, by writing zeros.
+ * Returns 0 or an errno. */
+static inline int tp_raw_extend(int fd, uint64_t offset, uint64_t size) {
+    static const char zeros[4096];
+    int error = tp_raw_reserve(fd, 0, offset, size);
+    if (error != EOPNOTSUPP && error != ENOSYS) return error;
+    for (uint64_t done = 0, part; done < size; done += part) {
+        part = size - done < sizeof zeros ? size - done : sizeof zeros;
+        if (syscall(SYS_pwrite64, fd, zeros, part, offset + done) != (long)part) return ENOSPC;
+    }
+    return 0;
+}
+
 /* Zeroed memory for the shim's own tables; NULL without. */
 static inline void *tp_raw_pages(size_t size) {
     void *pages = tp_raw_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

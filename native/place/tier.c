@@ -1,7 +1,7 @@
 /* tier.c - what all kinds of memory have in common: capacity, counters, and reuse of freed pages. */
 #include "tier.h"
 
-#include "note.h"
+#include "held.h"
 #include "pages.h"
 
 static const struct tpi_backend *const tpi_backends[] = {
@@ -55,9 +55,9 @@ static bool tpi_shrink(struct tpi_tier *tier, size_t keep_bytes) {
     for (;;) {
         uintptr_t start;
         size_t size;
-        tp_lock_acquire(&tier->lock);
+        tpi_hold_lock(&tier->lock);
         bool found = tpi_extents_evict(&tier->free, keep_bytes, &start, &size);
-        tp_lock_release(&tier->lock);
+        tpi_drop_lock(&tier->lock);
         if (!found) return any;
         tp_raw_munmap((void *)start, size);
         any = true;
@@ -67,9 +67,9 @@ static bool tpi_shrink(struct tpi_tier *tier, size_t keep_bytes) {
 static void tpi_keep(struct tpi_tier *tier, void *address, size_t size, bool zeroed) {
     bool kept = false;
     if (size <= TPI_KEEP_RUN_BYTES) {
-        tp_lock_acquire(&tier->lock);
+        tpi_hold_lock(&tier->lock);
         kept = tpi_extents_give(&tier->free, (uintptr_t)address, size, zeroed);
-        tp_lock_release(&tier->lock);
+        tpi_drop_lock(&tier->lock);
     }
     if (!kept) tp_raw_munmap(address, size);
 }
@@ -101,9 +101,9 @@ void *tpi_tier_take(struct tpi_tier *tier, size_t size, size_t align, bool *zero
     size_t run_align = size >= tier->backend->chunk_bytes && align < tier->backend->large_align
                            ? tier->backend->large_align
                            : align;
-    tp_lock_acquire(&tier->lock);
+    tpi_hold_lock(&tier->lock);
     void *pages = tpi_extents_take(&tier->free, size, run_align, zeroed);
-    tp_lock_release(&tier->lock);
+    tpi_drop_lock(&tier->lock);
     if (pages != NULL) return pages;
     *zeroed = true;
     pages = tpi_map_fresh(tier, size, align);
@@ -122,9 +122,9 @@ void tpi_tier_give(struct tpi_tier *tier, void *address, size_t size) {
 }
 
 static void *tpi_grow(struct tpi_tier *tier, void *address, size_t old_size, size_t new_size) {
-    tp_lock_acquire(&tier->lock);
+    tpi_hold_lock(&tier->lock);
     bool found = tpi_extents_take_at(&tier->free, (uintptr_t)address + old_size, new_size - old_size);
-    tp_lock_release(&tier->lock);
+    tpi_drop_lock(&tier->lock);
     if (found) return address;
     if (!tier->backend->movable || old_size < tier->backend->chunk_bytes) return NULL;
     void *moved = tpi_mremap(address, old_size, new_size, NULL);

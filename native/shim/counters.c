@@ -13,7 +13,7 @@ static struct tp_counters *tpi_map(const char *path) {
     int fd = tp_raw_open(path, O_RDWR | O_CREAT | O_EXCL, 0644);
     if (fd < 0) return NULL;
     void *mapped = MAP_FAILED;
-    if (tp_raw_reserve(fd, 0, 0, sizeof(struct tp_counters)) == 0)
+    if (tp_raw_extend(fd, 0, sizeof(struct tp_counters)) == 0)
         mapped = tp_raw_mmap(NULL, sizeof(struct tp_counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     tp_raw_close(fd);
     return mapped == MAP_FAILED ? NULL : mapped;

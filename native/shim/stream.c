@@ -14,6 +14,7 @@ enum { TPI_FREE_CHUNKS = 256 };
 
 /* A chunk that its thread left, to be filled up by another. */
 struct tpi_free_chunk {
+    void *chunk;
     struct tp_record *record, *end;
 };
 
@@ -25,10 +26,6 @@ static uint32_t tpi_recording;
 static char tpi_path[TP_META_PATH_BYTES];
 
 _Static_assert(sizeof(struct tp_record) == 40 && sizeof(struct tp_chunk_header) == 40, "the file's layout");
-
-static void *tpi_chunk_base(const struct tp_record *end) {
-    return (void *)(((uintptr_t)end - 1) & ~(uintptr_t)(TP_CHUNK_BYTES - 1));
-}
 
 bool tp_stream_start(tp_guard *guard) {
     tp_meta_path("alloc", tpi_path);
@@ -50,29 +47,6 @@ static void tpi_stop(tp_guard *guard, int error) {
         tp_meta_note(guard, TP_NOTE_OTHER, (uint32_t)error, "the record file cannot be extended");
 }
 
-/* Where fallocate is not supported, blocks come from writing them. */
-static int tpi_reserve_chunk(int fd, uint64_t offset) {
-    static const char zeros[4096];
-    int error = tp_raw_reserve(fd, 0, offset, TP_CHUNK_BYTES);
-    if (error != EOPNOTSUPP && error != ENOSYS) return error;
-    for (uint64_t done = 0; done < TP_CHUNK_BYTES; done += sizeof zeros)
-        if (syscall(SYS_pwrite64, fd, zeros, sizeof zeros, offset + done) != (long)sizeof zeros)
-            return errno != 0 ? errno : ENOSPC;
-    return 0;
-}
-
-/* Maps the chunk at a multiple of its size, so that its base follows from any record in it. */
-static void *tpi_map_aligned(int fd, uint64_t offset) {
-    char *room = tp_raw_mmap(NULL, 2 * TP_CHUNK_BYTES, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (room == MAP_FAILED) return NULL;
-    char *chunk = (char *)(((uintptr_t)room + TP_CHUNK_BYTES - 1) & ~(uintptr_t)(TP_CHUNK_BYTES - 1));
-    void *mapped = tp_raw_mmap(chunk, TP_CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)offset);
-    if (chunk > room) tp_raw_munmap(room, (size_t)(chunk - room));
-    char *behind = chunk + TP_CHUNK_BYTES, *room_end = room + 2 * TP_CHUNK_BYTES;
-    if (behind < room_end) tp_raw_munmap(behind, (size_t)(room_end - behind));
-    return mapped == MAP_FAILED ? NULL : mapped;
-}
-
 static void tpi_use(struct tp_thread *self, void *chunk) {
     struct tp_chunk_header *header = chunk;
     header->version = TP_FORMAT_VERSION;
@@ -83,6 +57,7 @@ static void tpi_use(struct tp_thread *self, void *chunk) {
     header->tid = self->tid;
     header->start_ns = tp_now_ns();
     memcpy(header->magic, TP_ALLOC_MAGIC, sizeof header->magic);
+    self->chunk = chunk;
     self->record = (struct tp_record *)(header + 1);
     self->chunk_end = self->record + (TP_CHUNK_BYTES - sizeof *header) / sizeof *self->record;
 }
@@ -98,12 +73,14 @@ static int tpi_new_chunk(tp_guard *guard) {
         error = EAGAIN;
     } else {
         offset = __atomic_fetch_add(&tpi_next_chunk, 1, __ATOMIC_RELAXED) * TP_CHUNK_BYTES;
-        error = tpi_reserve_chunk(fd, offset);
+        error = tp_raw_extend(fd, offset, TP_CHUNK_BYTES);
     }
-    void *chunk = error == 0 ? tpi_map_aligned(fd, offset) : NULL;
+    void *chunk = MAP_FAILED;
+    if (error == 0)
+        chunk = tp_raw_mmap(NULL, TP_CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
     tp_raw_close(fd);
     if (error != 0) return error;
-    if (chunk == NULL) return ENOMEM;
+    if (chunk == MAP_FAILED) return ENOMEM;
     tpi_use(guard->self, chunk);
     return 0;
 }
@@ -114,6 +91,7 @@ static bool tpi_take_free(tp_guard *guard) {
     bool taken = tpi_free_count > 0;
     if (taken) {
         tpi_free_count--;
+        self->chunk = tpi_free[tpi_free_count].chunk;
         self->record = tpi_free[tpi_free_count].record;
         self->chunk_end = tpi_free[tpi_free_count].end;
     }
@@ -122,7 +100,8 @@ static bool tpi_take_free(tp_guard *guard) {
 }
 
 static void tpi_unmap_chunk(struct tp_thread *self) {
-    if (self->record != NULL) tp_raw_munmap(tpi_chunk_base(self->chunk_end), TP_CHUNK_BYTES);
+    if (self->chunk != NULL) tp_raw_munmap(self->chunk, TP_CHUNK_BYTES);
+    self->chunk = NULL;
     self->record = self->chunk_end = NULL;
 }
 
@@ -156,15 +135,14 @@ void tp_stream_write(tp_guard *guard, const struct tp_record *record) {
 
 void tp_stream_release(tp_guard *guard) {
     struct tp_thread *self = guard->self;
-    if (self->record == NULL) return;
+    if (self->chunk == NULL) return;
     tp_guard_lock(guard, &tpi_lock);
-    bool kept = tpi_free_count < TPI_FREE_CHUNKS && self->record < self->chunk_end;
-    if (kept) tpi_free[tpi_free_count++] = (struct tpi_free_chunk){self->record, self->chunk_end};
+    if (tpi_free_count < TPI_FREE_CHUNKS && self->record < self->chunk_end) {
+        tpi_free[tpi_free_count++] = (struct tpi_free_chunk){self->chunk, self->record, self->chunk_end};
+        self->chunk = NULL;
+    }
     tp_guard_unlock(guard, &tpi_lock);
-    if (kept)
-        self->record = self->chunk_end = NULL;
-    else
-        tpi_unmap_chunk(self);
+    tpi_unmap_chunk(self);
 }
 
 void tp_stream_fork_prepare(tp_guard *guard) { tp_guard_lock(guard, &tpi_lock); }

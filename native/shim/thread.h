@@ -16,8 +16,8 @@ struct tp_thread {
     uint32_t incarnation;     /* of the process this state belongs to; 0: thread not started */
     uint32_t tid;
     uint64_t random;          /* state of xorshift64*, never 0 */
-    struct tp_record *record; /* next free record of the chunk, NULL without a chunk */
-    struct tp_record *chunk_end;
+    void *chunk;              /* of the record file, NULL: none */
+    struct tp_record *record, *chunk_end; /* the next free record; == chunk_end: full, or no chunk */
     uintptr_t stack_low, stack_high; /* the thread's own stack; 0, 0: not known */
     void *stack_copy;                /* of another stack that the thread runs on; NULL: never needed */
     uint8_t stack_searches;          /* in /proc/self/maps */

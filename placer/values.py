@@ -1,0 +1,193 @@
+"""What each object is worth in fast memory, by a model or by one metric, and why, in words that a person can check."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tierprof.base.errors import ModelError, PlanError
+from tierprof.base.units import format_bytes, format_seconds, format_share
+from tierprof.models.baselines import baseline_scores
+from tierprof.models.dataset import features, measured_costs
+from tierprof.models.ranker import CriticalityRanker
+from tierprof.placer.tiers import TierSpec
+from tierprof.profiler.trace import Trace
+
+#: What `place --by` accepts.
+METRICS = ("stall_share", "size", "accesses", "density", "random", "criticality")
+
+#: Metrics whose sum over objects means something: packed exactly. By the others the budget is filled in order.
+_ADDITIVE = ("stall_share", "accesses", "criticality")
+
+#: Features in words; `{}` stands for the value as people read it.
+_WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
+    "stall_share": ("waiting {} of the run", format_share),
+    "stall_s_of_run": ("{} of all waiting", format_share),
+    "samples_of_run": ("{} of all samples", format_share),
+    "accesses_of_run": ("{} of all accesses", format_share),
+    "stall_density": ("{} of the run per GiB", format_share),
+    "peak_bytes_of_run": ("{} of all bytes", format_share),
+    "total_bytes_of_run": ("{} of all bytes handed out", format_share),
+    "largest_bytes_of_run": ("largest allocation {} of all", format_share),
+    "allocations_of_run": ("{} of all allocations", format_share),
+    "faults_of_run": ("{} of all first touches", format_share),
+    "fault_share": ("{} of page faults", format_share),
+    "kernel_s_of_run": ("{} of kernel time", format_share),
+    "instructions_of_run": ("{} of all instructions", format_share),
+    "mean_size_bytes": ("allocations of {}", format_bytes),
+    "lifetime_s": ("living {}", format_seconds),
+    "live_share": ("alive {} of the run", format_share),
+    "touched_share": ("{} of its pages touched", format_share),
+    "entropy": ("spread of addresses {}", "{:.2f}".format),
+    "stride_regularity": ("regular strides {}", "{:.2f}".format),
+    "burstiness": ("bursts {}", "{:.2f}".format),
+    "threads": ("{} threads", "{:.0f}".format),
+    "write_share": ("{} of accesses are writes", format_share),
+    "chase_share": ("{} pointer chases", format_share),
+    "exact_share": ("{} of addresses exact", format_share),
+    "confidence": ("confidence {}", "{:.2f}".format),
+    "first_touch_main": ("first touched by the main thread: {}", lambda value: "yes" if value else "no"),
+}
+
+
+class Contribution(NamedTuple):
+    """What one feature adds to an object's score."""
+
+    text: str  # `waiting 31.0% of the run`
+    value: float  # SHAP
+
+
+class Values(NamedTuple):
+    """Objects' worth; all arrays have one entry an object, in the order of the trace's objects."""
+
+    by: str  # `model` or a metric
+    score: NDArray[np.float64]  # what is maximised or ordered by
+    additive: bool
+    cost_s: NDArray[np.float64]  # predicted extra CPU seconds in the slow tier; NaN where nothing predicts them
+    reasons: list[str]
+    contributions: list[list[Contribution]]  # strongest first; empty without a model
+
+
+def loss_per_stall(slow: TierSpec, model: CriticalityRanker | None) -> float | None:
+    """Extra seconds in the slow tier for each second of waiting seen in the profile.
+
+    An emulated tier's follows from its factor, which is what the emulation injects. For another tier it is the median that the model's
+    training runs lost there; None where no run was measured on it.
+    """
+    if slow.factor is not None:
+        return slow.factor - 1.0
+    learned = model.provenance_.get("loss_per_stall", {}) if model is not None else {}
+    return learned.get(slow.spec)
+
+
+def value_objects(trace: Trace, slow: TierSpec, *, by: str, model: CriticalityRanker | None = None, seed: int = 0) -> Values:
+    """Value the objects of a trace.
+
+    Parameters
+    ----------
+    trace
+        The trace.
+    slow
+        The tier that objects would be in otherwise.
+    by
+        ``model``, or one of `METRICS`.
+    model
+        Needed for ``model``.
+    seed
+        Of ``random``.
+
+    Raises
+    ------
+    PlanError
+        If the metric needs what the trace has not got.
+    ModelError
+        If the trace lacks a feature that the model was trained on.
+    """
+    objects = trace.objects()
+    ratio = loss_per_stall(slow, model)
+    stall_s = objects["stall_s"].to_numpy(dtype=np.float64)
+    cost_s = stall_s * ratio if ratio is not None else np.full(len(objects), np.nan)
+    no_contributions: list[list[Contribution]] = [[] for _ in range(len(objects))]
+    if by == "model":
+        assert model is not None
+        return _by_model(objects, model, stall_s.sum() * ratio if ratio is not None else np.nan)
+    if by == "criticality":
+        cost_s, reasons = _measured(trace, objects, slow)
+        return Values(by, np.nan_to_num(cost_s), True, cost_s, reasons, no_contributions)
+    score = baseline_scores(by, objects, seed)
+    return Values(by, score, by in _ADDITIVE, cost_s, _metric_reasons(by, objects, score), no_contributions)
+
+
+def _by_model(objects: pd.DataFrame, model: CriticalityRanker, loss_s: float) -> Values:
+    matrix = features(objects)
+    missing = sorted(set(model.feature_names_in_) - set(matrix.columns))
+    if missing:
+        raise ModelError("the model cannot be applied", f"the trace lacks {', '.join(missing)}", "profile again, or train again")
+    matrix = matrix[list(model.feature_names_in_)]
+    share = model.predict_share(matrix)
+    contributions = explain(model, matrix)
+    reasons = [f"{_rank_words(own, share)}: {_because(parts)}" for own, parts in zip(share, contributions, strict=True)]
+    return Values("model", share, True, share * loss_s, reasons, contributions)
+
+
+def explain(model: CriticalityRanker, matrix: pd.DataFrame, most: int = 4) -> list[list[Contribution]]:
+    """The features that move each object's score most, in words, strongest first."""
+    values = model.contributions(matrix)[:, :-1]
+    strongest = np.argsort(-np.abs(values), axis=1, kind="stable")[:, :most]
+    names = list(matrix.columns)
+    numbers = matrix.to_numpy()
+    return [
+        [Contribution(feature_words(names[place], numbers[row, place]), float(values[row, place])) for place in places if values[row, place]]
+        for row, places in enumerate(strongest)
+    ]
+
+
+def feature_words(name: str, value: float) -> str:
+    """A feature and its value in words."""
+    words, shown = _WORDS.get(name, (name.replace("_", " ") + " {}", "{:.3g}".format))
+    return words.format("unknown" if np.isnan(value) else shown(value))
+
+
+def _rank_words(share: float, shares: NDArray[np.float64]) -> str:
+    return f"rank {1 + int((shares > share).sum())} of {len(shares)}"
+
+
+def _because(parts: Sequence[Contribution]) -> str:
+    """The two strongest features that point the way the score leans."""
+    if not parts:
+        return "nothing known speaks for or against it"
+    leaning = sum(part.value for part in parts) > 0
+    named = [part.text for part in parts if (part.value > 0) == leaning][:2]
+    return ", ".join(named) if leaning else "only " + ", ".join(named)
+
+
+def _metric_reasons(by: str, objects: pd.DataFrame, score: NDArray[np.float64]) -> list[str]:
+    total = score.sum()
+    words: dict[str, Callable[[float], str]] = {
+        "stall_share": lambda value: f"waiting {format_share(value)} of the run",
+        "size": lambda value: f"{format_bytes(value)} at its peak",
+        "accesses": lambda value: f"{format_share(value / total if total else 0.0)} of all accesses",
+        "density": lambda value: f"waiting {format_share(value)} of the run per GiB",
+        "random": lambda value: "drawn at random",
+    }
+    return [words[by](float(value)) for value in score]
+
+
+def _measured(trace: Trace, objects: pd.DataFrame, slow: TierSpec) -> tuple[NDArray[np.float64], list[str]]:
+    if not trace.has("criticality"):
+        why = "its objects have not been measured"
+        raise PlanError(f"trace {trace.path} cannot be placed by criticality", why, "run `tierprof measure TRACE -- CMD` first")
+    costs = measured_costs(trace, f"intervention {slow.spec}").set_index("key")
+    if costs.empty:
+        found = ", ".join(sorted(set(trace.frame("criticality")["source"])))
+        raise PlanError(f"trace {trace.path} cannot be placed by criticality", f"it holds only {found}", f"measure it with --slow {slow.spec}")
+    own = costs.reindex(objects["key"])
+    reasons = [
+        "not measured"
+        if np.isnan(row.cost_s)
+        else f"measured: {format_seconds(row.cost_s)} [{format_seconds(row.cost_low_s)}, {format_seconds(row.cost_high_s)}]"
+        for row in own.itertuples()
+    ]
+    return own["cost_s"].to_numpy(dtype=np.float64), reasons
