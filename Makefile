@@ -74,12 +74,16 @@ $(LOG)/packages.ok: scripts/install-packages Makefile
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "make: $(PYTHON) is older than 3.11: set PYTHON=...")'
 	@mkdir -p $(@D) && touch $@
 
+# $(call quietly,NAME,COMMAND): keep what the command prints in a log, and show that only when it fails.
+quietly = @$(2) > $(LOG)/$(1).txt 2>&1 || { cat $(LOG)/$(1).txt; exit 1; }
+
 # $(call venv,FOLDER,EXTRAS): a virtual environment with the project's requirements and those of its extras.
 define venv
 	@echo "== virtual environment $(1): requirements of pyproject.toml, extras $(2)"
 	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
 	@$(1)/bin/python scripts/requirements.py $(2) > $(1)/requirements.txt
-	@$(1)/bin/pip install --quiet -r $(1)/requirements.txt
+	@mkdir -p $(LOG)
+	$(call quietly,pip-$(1),$(1)/bin/pip install -r $(1)/requirements.txt)
 	@touch $@
 endef
 
@@ -92,9 +96,9 @@ $(TEST_VENV)/.requirements: pyproject.toml scripts/requirements.py | $(LOG)/pack
 # $(call wheel,NAME,OPTIONS): the wheel, built in build/NAME.
 define wheel
 	@echo "== wheel $(1)"
-	@rm -rf $(BUILD)/wheel-$(1) && mkdir -p $(LOG)
-	@$(VENV)/bin/pip wheel . --quiet --no-deps --no-build-isolation --wheel-dir $(BUILD)/wheel-$(1) \
-	    --config-settings build-dir=$(BUILD)/$(1) $(2) > $(LOG)/wheel-$(1).txt 2>&1 || { cat $(LOG)/wheel-$(1).txt; exit 1; }
+	@rm -rf $(BUILD)/wheel-$(1)
+	$(call quietly,wheel-$(1),$(VENV)/bin/pip wheel . --verbose --no-deps --no-build-isolation --wheel-dir $(BUILD)/wheel-$(1) \
+	    --config-settings build-dir=$(BUILD)/$(1) $(2))
 	@touch $@
 endef
 
@@ -105,16 +109,16 @@ $(LOG)/checks.ok: $(SOURCES) $(VENV)/.tools
 	$(call wheel,checks,--config-settings cmake.define.TIERPROF_CHECKS=ON)
 
 $(VENV)/.installed: $(LOG)/release.ok
-	@$(VENV)/bin/pip install --quiet --force-reinstall --no-deps $(BUILD)/wheel-release/*.whl
+	$(call quietly,install-release,$(VENV)/bin/pip install --force-reinstall --no-deps $(BUILD)/wheel-release/*.whl)
 	@touch $@
 
 $(TEST_VENV)/.installed: $(LOG)/checks.ok $(TEST_VENV)/.requirements
-	@$(TEST_VENV)/bin/pip install --quiet --force-reinstall --no-deps $(BUILD)/wheel-checks/*.whl
-	@$(TEST_VENV)/bin/pip check
+	$(call quietly,install-checks,$(TEST_VENV)/bin/pip install --force-reinstall --no-deps $(BUILD)/wheel-checks/*.whl)
+	$(call quietly,check-checks,$(TEST_VENV)/bin/pip check)
 	@touch $@
 
 $(LOG)/tidy.ok: $(NATIVE_SOURCES) .clang-tidy CMakeLists.txt native/CMakeLists.txt $(VENV)/.tools
 	@echo "== clang-tidy"
 	@cmake -S . -B $(TIDY) -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DTIERPROF_CHECKS=ON > /dev/null
 	@printf '%s\n' $(NATIVE_UNITS) | xargs -P 2 -n 4 $(VENV)/bin/clang-tidy -p $(TIDY) --quiet 2> $(LOG)/tidy.txt || { cat $(LOG)/tidy.txt; exit 1; }
-	@mkdir -p $(@D) && touch $@
+	@touch $@

@@ -7,7 +7,7 @@ The label of an object is what moving it alone to the slow tier costs, divided b
 whose interval includes zero counts as zero. Each label keeps its source. On the emulated tier it follows the sampler's own stall share.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,7 +133,7 @@ def _run_of(trace: Trace, source: str) -> Run | None:
     return Run(trace, program_name(trace.meta), source, str(none["slow"]), float(none["cpu_s"]), loss_s, stall_s, int(none["repeats"]))
 
 
-def load_dataset(traces: Sequence[Trace], source: str | None = None) -> Dataset:
+def load_dataset(traces: Sequence[Trace], source: str | None = None, leave_out: Collection[str] = ()) -> Dataset:
     """Gather features and labels of all measured objects.
 
     Parameters
@@ -142,12 +142,15 @@ def load_dataset(traces: Sequence[Trace], source: str | None = None) -> Dataset:
         Traces; those without criticality from `source`, or where everything slow costs nothing measurable, are left out.
     source
         Which labels to take; by default the only one there is.
+    leave_out
+        Programs whose traces are not used.
 
     Raises
     ------
     ModelError
         If no trace has labels, or if several sources would be mixed.
     """
+    traces = [trace for trace in traces if program_name(trace.meta) not in leave_out]
     source = source or label_source(traces)
     frames, tables, labels, groups = [], [], [], []
     runs: list[Run] = []

@@ -29,8 +29,8 @@ def candidates(objects: pd.DataFrame, count: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Rows of `objects`: first the leader by each of `METRICS`, then the second by each, and so on, each object once. A metric that is zero
-        for an object does not put it forward.
+        Rows of `objects`: first the leader by each of `METRICS`, then the second by each, and so on, each object once. A metric that is
+        zero for an object does not put it forward.
     """
     able = objects[placeable(objects)]
     orders = [able[able[metric] > 0].sort_values(metric, ascending=False, kind="stable").index for metric in METRICS]

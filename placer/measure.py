@@ -1,8 +1,8 @@
 """Criticality by intervention: the program runs with one object in the slow tier and all others in the fast one, again and again.
 
-The configurations are `none` (everything fast), `all` (everything slow) and one for each object. A round runs every configuration once, in an
-order drawn anew from the recorded seed, so that a slow drift of the machine falls on all alike. All runs carry the same machinery (shim, plan,
-and delay injection where the slow tier is emulated), so that its own cost cancels.
+The configurations are `none` (everything fast), `all` (everything slow) and one for each object. A round runs every configuration once, in
+an order drawn anew from the recorded seed, so that a slow drift of the machine falls on all alike. All runs carry the same machinery (shim,
+plan, and delay injection where the slow tier is emulated), so that its own cost cancels.
 
 Early stop: from the third round on, a configuration whose interval is tight takes no further part; half its width is then at most 1 % of
 the run, or a tenth of the cost itself. When all are tight, or after the last round, the measurement ends. Finished runs are kept in the
@@ -59,6 +59,7 @@ def run_configurations(
     keys: Sequence[str],
     settings: MeasureSettings,
     log: RunLog,
+    *,
     expected_status: int,
     run_one: Callable[[str], PlannedRun],
     on_run: Callable[[str | None], None] = lambda problem: None,
@@ -97,7 +98,9 @@ def run_configurations(
             continue
         why = f"it ended with status {run.exit_status}, and with {expected_status} when it was profiled"
         if configuration in (NONE, ALL):
-            raise CommandError(f"the program cannot be measured with {configuration} of its objects in {settings.slow}", why, "see its output")
+            raise CommandError(
+                f"the program cannot be measured with {configuration} of its objects in {settings.slow}", why, "see its output"
+            )
         failed.add(configuration)
         on_run(f"object {configuration} is left unmeasured: with it in {settings.slow}, {why}")
     return not failed

@@ -1,4 +1,4 @@
-"""The report's plots as inline SVG: geometry only. Colours are CSS classes of the template, so that light and dark mode hold for them too."""
+"""The report's plots as inline SVG: geometry only. Colours are CSS classes of the template, so that dark mode holds for them too."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

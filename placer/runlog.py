@@ -75,7 +75,9 @@ class RunLog:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            raise TraceError(f"{self.path} cannot be written", error.strerror or str(error), "free space, then measure again: it resumes") from error
+            raise TraceError(
+                f"{self.path} cannot be written", error.strerror or str(error), "free space, then measure again: it resumes"
+            ) from error
         self._runs.append(run)
         self._seen.add((run.configuration, run.round))
 

@@ -139,7 +139,11 @@ def explain(model: CriticalityRanker, matrix: pd.DataFrame, most: int = 4) -> li
     names = list(matrix.columns)
     numbers = matrix.to_numpy()
     return [
-        [Contribution(feature_words(names[place], numbers[row, place]), float(values[row, place])) for place in places if values[row, place]]
+        [
+            Contribution(feature_words(names[place], numbers[row, place]), float(values[row, place]))
+            for place in places
+            if values[row, place]
+        ]
         for row, places in enumerate(strongest)
     ]
 
@@ -182,7 +186,9 @@ def _measured(trace: Trace, objects: pd.DataFrame, slow: TierSpec) -> tuple[NDAr
     costs = measured_costs(trace, f"intervention {slow.spec}").set_index("key")
     if costs.empty:
         found = ", ".join(sorted(set(trace.frame("criticality")["source"])))
-        raise PlanError(f"trace {trace.path} cannot be placed by criticality", f"it holds only {found}", f"measure it with --slow {slow.spec}")
+        raise PlanError(
+            f"trace {trace.path} cannot be placed by criticality", f"it holds only {found}", f"measure it with --slow {slow.spec}"
+        )
     own = costs.reindex(objects["key"])
     reasons = [
         "not measured"

@@ -13,7 +13,8 @@ static size_t tpi_home(const struct tpi_addresses *set, uintptr_t address) {
 /* Where the address is, or the empty slot where it would be. */
 static size_t tpi_slot_of(const struct tpi_addresses *set, uintptr_t address) {
     size_t slot = tpi_home(set, address);
-    while (set->slots[slot] != 0 && set->slots[slot] != address) slot = (slot + 1) & (set->n_slots - 1);
+    while (set->slots[slot] != 0 && set->slots[slot] != address)
+        slot = (slot + 1) & (set->n_slots - 1);
     return slot;
 }
 

@@ -1,5 +1,5 @@
-/* addresses.h - a set of addresses: the shim's own memory of who owns what. memkind crashes when it is asked about
- * a pointer that is not its own. */
+/* addresses.h - a set of addresses: the shim's own memory of who owns what. memkind crashes when it is asked
+ * about a pointer that is not its own. */
 #ifndef TP_ADDRESSES_H
 #define TP_ADDRESSES_H
 

@@ -11,8 +11,8 @@
 #define TPI_INDEX_TOPS (1u << 17)
 #define TPI_OWNER_SHIFT 28
 
-/* For the first and the last page of every free run: owner << TPI_OWNER_SHIFT | slot. One index for all tiers: a
- * tier writes only entries of its own pages, and passes over neighbours that carry another owner. */
+/* For the first and the last page of every free run: owner << TPI_OWNER_SHIFT | slot. One index for all
+ * tiers: a tier writes only entries of its own pages, and passes over neighbours that carry another owner. */
 static uint32_t *tpi_index_top[TPI_INDEX_TOPS];
 
 static uint32_t *tpi_index_entry(uintptr_t address, bool make) {
@@ -23,7 +23,8 @@ static uint32_t *tpi_index_entry(uintptr_t address, bool make) {
         size_t bytes = sizeof(uint32_t) << TPI_INDEX_LEAF_SHIFT;
         uint32_t *fresh = make ? tp_raw_pages(bytes) : NULL;
         if (fresh == NULL) return NULL;
-        if (__atomic_compare_exchange_n(&tpi_index_top[top], &leaf, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        if (__atomic_compare_exchange_n(&tpi_index_top[top], &leaf, fresh, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_ACQUIRE))
             leaf = fresh;
         else
             tp_raw_munmap(fresh, bytes);
@@ -47,7 +48,9 @@ static bool tpi_index_set(const struct tpi_extent *run, uint32_t value) {
     return true;
 }
 
-static unsigned tpi_bin(size_t size) { return 63u - (unsigned)__builtin_clzll(size / TPI_PAGE_BYTES); }
+static unsigned tpi_bin(size_t size) {
+    return 63u - (unsigned)__builtin_clzll(size / TPI_PAGE_BYTES);
+}
 
 static uint32_t tpi_slot_new(struct tpi_extents *extents) {
     if (extents->slots == NULL) {
@@ -145,7 +148,8 @@ bool tpi_extents_give(struct tpi_extents *extents, uintptr_t start, size_t size,
     }
     extents->slots[slot] = run;
     if (tpi_link(extents, slot)) return true;
-    /* Without memory for the index the joined run is lost to us: what was kept goes back to the kernel here. */
+    /* Without memory for the index the joined run is lost to us: what was kept goes back to the kernel here.
+     */
     tpi_slot_drop(extents, slot);
     if (run.start < start) tp_raw_munmap((void *)run.start, start - run.start);
     if (run.start + run.size > start + size)

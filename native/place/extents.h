@@ -1,9 +1,9 @@
 /* extents.h - the free pages of one tier: runs of pages that were mapped and are in no object now.
  *
- * A program that allocates and frees megabytes in a loop meets warm pages in the C library's heap. A tier that
- * went to the kernel each time would charge it for page faults, which is no property of the tier; so freed runs
- * are kept, split and joined, up to TPI_KEEP_BYTES. All metadata lies outside the pages. Finding a run, and
- * joining it with its neighbours, does not depend on how many there are.
+ * A program that allocates and frees megabytes in a loop meets warm pages in the C library's heap. A tier
+ * that went to the kernel each time would charge it for page faults, which is no property of the tier; so
+ * freed runs are kept, split and joined, up to TPI_KEEP_BYTES. All metadata lies outside the pages. Finding a
+ * run, and joining it with its neighbours, does not depend on how many there are.
  */
 #ifndef TP_EXTENTS_H
 #define TP_EXTENTS_H
@@ -12,9 +12,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TPI_BINS 40                         /* bin b: runs of 2^b to 2^(b+1)-1 pages */
-#define TPI_KEEP_BYTES ((size_t)64 << 20)   /* of free runs; like the C library's largest trim threshold */
-#define TPI_KEEP_RUN_BYTES ((size_t)32 << 20) /* larger runs are unmapped at once; its largest mmap threshold */
+#define TPI_BINS 40                       /* bin b: runs of 2^b to 2^(b+1)-1 pages */
+#define TPI_KEEP_BYTES ((size_t)64 << 20) /* of free runs; like the C library's largest trim threshold */
+#define TPI_KEEP_RUN_BYTES                                                                                   \
+    ((size_t)32 << 20) /* larger runs are unmapped at once; its largest mmap threshold */
 
 struct tpi_extent {
     uintptr_t start;
@@ -42,7 +43,8 @@ bool tpi_extents_give(struct tpi_extents *extents, uintptr_t start, size_t size,
 /* Takes `size` bytes that begin exactly at `start`; false if they are not free. */
 bool tpi_extents_take_at(struct tpi_extents *extents, uintptr_t start, size_t size);
 
-/* While more than `keep_bytes` are free, removes one of the largest runs into *start and *size and says true. */
+/* While more than `keep_bytes` are free, removes one of the largest runs into *start and *size and says true.
+ */
 bool tpi_extents_evict(struct tpi_extents *extents, size_t keep_bytes, uintptr_t *start, size_t *size);
 
 #endif

@@ -22,9 +22,11 @@ static int tpi_occupy_low_fds(int fds[TPI_LOWEST_FD]) {
         if (fd >= TPI_LOWEST_FD) break;
         fd = (int)syscall(SYS_fcntl, fds[0], F_DUPFD_CLOEXEC, 0);
     }
-    /* The last one shows the number that memkind will get; a low limit of descriptors has to leave it some. */
+    /* The last one shows the number that memkind will get; a low limit of descriptors has to leave it some.
+     */
     if (fd < 0)
-        for (int spare = 0; spare < 8 && n_fds > 0; spare++) tp_raw_close(fds[--n_fds]);
+        for (int spare = 0; spare < 8 && n_fds > 0; spare++)
+            tp_raw_close(fds[--n_fds]);
     return n_fds;
 }
 
@@ -44,9 +46,11 @@ static bool tpi_create(struct tpi_memkind *memkind, tpi_create_pmem create, cons
     int n_low = tpi_occupy_low_fds(low);
     memkind->fd = tpi_next_fd();
     bool created = create(folder, 0, &memkind->kind) == 0;
-    for (int i = 0; i < n_low; i++) tp_raw_close(low[i]);
+    for (int i = 0; i < n_low; i++)
+        tp_raw_close(low[i]);
     struct stat place, file;
-    if (!created || stat(folder, &place) != 0 || !tpi_is_its_file(memkind->fd, place.st_dev, &file)) return false;
+    if (!created || stat(folder, &place) != 0 || !tpi_is_its_file(memkind->fd, place.st_dev, &file))
+        return false;
     memkind->device = file.st_dev;
     memkind->inode = file.st_ino;
     int flags = (int)syscall(SYS_fcntl, memkind->fd, F_GETFD);
@@ -69,7 +73,8 @@ static void tpi_keep_from_ending(void *library) {
     uintptr_t first = array & ~(TPI_PAGE_BYTES - 1);
     size_t span = tpi_round_up(array + bytes - first, TPI_PAGE_BYTES);
     if (array == 0 || bytes == 0 || tpi_mprotect((void *)first, span, PROT_READ | PROT_WRITE) != 0) return;
-    for (size_t i = 0; i < bytes / sizeof(void (*)(void)); i++) ((void (**)(void))array)[i] = tpi_nothing;
+    for (size_t i = 0; i < bytes / sizeof(void (*)(void)); i++)
+        ((void (**)(void))array)[i] = tpi_nothing;
     tpi_mprotect((void *)first, span, PROT_READ); /* as RELRO had left it */
 }
 

@@ -1,8 +1,8 @@
 /* memkind.h - libmemkind's file-backed kind, opened at run time, with its hazards fenced in.
  *
  * - It reads MEMKIND_HOG_MEMORY once; without it Debian's 1.14 crashes with two threads.
- * - It keeps a descriptor of its file for life. A program may close that and get the number again for a file of
- *   its own, which memkind would then make larger: so the descriptor is checked before memkind may use it.
+ * - It keeps a descriptor of its file for life. A program may close that and get the number again for a file
+ * of its own, which memkind would then make larger: so the descriptor is checked before memkind may use it.
  * - Its destructor unmaps memory that others may still hold: it is kept from running.
  * - It is asked only about pointers that it gave.
  */

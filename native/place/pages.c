@@ -14,7 +14,9 @@ static void *tpi_map_aligned(size_t size, size_t align, int prot, int flags) {
     return (void *)aligned;
 }
 
-void *tpi_pages_map(size_t size, size_t align) { return tpi_map_aligned(size, align, PROT_READ | PROT_WRITE, 0); }
+void *tpi_pages_map(size_t size, size_t align) {
+    return tpi_map_aligned(size, align, PROT_READ | PROT_WRITE, 0);
+}
 
 void *tpi_pages_reserve(size_t size, size_t align) {
     return tpi_map_aligned(size, align, PROT_NONE, MAP_NORESERVE);

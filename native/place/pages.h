@@ -10,7 +10,9 @@
 #define TPI_PAGE_BYTES ((size_t)4096)
 #define TPI_HUGE_BYTES ((size_t)2 << 20)
 
-static inline size_t tpi_round_up(size_t size, size_t to) { return (size + to - 1) & ~(to - 1); }
+static inline size_t tpi_round_up(size_t size, size_t to) {
+    return (size + to - 1) & ~(to - 1);
+}
 
 static inline int tpi_madvise(void *address, size_t size, int advice) {
     return (int)syscall(SYS_madvise, address, size, advice);

@@ -14,7 +14,8 @@
 #include "../common/planfile.h"
 #include "../common/records.h"
 
-/* Reads TIERPROF_PLAN and TIERPROF_RECIPES, opens tiers, starts emulation. `counters` outlives the process. */
+/* Reads TIERPROF_PLAN and TIERPROF_RECIPES, opens tiers, starts emulation. `counters` outlives the process.
+ */
 void tp_place_start(struct tp_counters *counters);
 
 /* True if a plan is loaded. Cheap: one load. */
@@ -31,23 +32,25 @@ void *tp_place_allocate(unsigned tier, size_t size, size_t align, unsigned *got,
 /* Gives back what tp_place_allocate returned; `size` as it was asked for, or as last resized to. */
 void tp_place_release(void *address, size_t size, unsigned tier);
 
-/* Makes what tp_place_allocate returned larger or smaller, content kept, perhaps at another address. NULL: not
- * possible in this tier now, and nothing has changed. */
+/* Makes what tp_place_allocate returned larger or smaller, content kept, perhaps at another address. NULL:
+ * not possible in this tier now, and nothing has changed. */
 void *tp_place_resize(void *address, size_t old_size, size_t new_size, unsigned tier);
 
 /* Live-byte accounting for memory that the system's allocator handed out for `tier` (kind SYSTEM). */
 void tp_place_account(unsigned tier, int64_t bytes);
 
 /* Applies `tier` to a fresh anonymous private mapping that the program made; returns the tier it got. Such
- * mappings never go to a file-backed tier: they would lose what programs rely on (MADV_DONTNEED gives zeroes). */
+ * mappings never go to a file-backed tier: they would lose what programs rely on (MADV_DONTNEED gives
+ * zeroes). */
 unsigned tp_place_map(unsigned tier, void *address, size_t size);
 
 /* A part, or all, of such a mapping ends. The unmapping itself is the program's. */
 void tp_place_unmap(void *address, size_t size, unsigned tier);
 
-/* Fork: before, in the parent, in the child. File-backed memory is shared with a child by nature; the child gets a
- * private copy, so that copy-on-write semantics hold, and starts emulation again. Register the handlers that call
- * these before tp_place_start: memkind registers its own, which must enclose ours (prepare: first; child: last). */
+/* Fork: before, in the parent, in the child. File-backed memory is shared with a child by nature; the child
+ * gets a private copy, so that copy-on-write semantics hold, and starts emulation again. Register the
+ * handlers that call these before tp_place_start: memkind registers its own, which must enclose ours
+ * (prepare: first; child: last). */
 void tp_place_fork_prepare(void);
 void tp_place_fork_parent(void);
 void tp_place_fork_child(struct tp_counters *counters);

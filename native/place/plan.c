@@ -28,8 +28,10 @@ static bool tpi_spill_ends(const struct tp_plan_tier *tiers, uint32_t n_tiers, u
 static const char *tpi_check_tiers(const struct tp_plan_header *header, const struct tp_plan_tier *tiers) {
     if (tiers[0].kind != TP_TIER_SYSTEM) return "its first tier is not the system's";
     for (uint32_t i = 0; i < header->n_tiers; i++) {
-        if (tiers[i].kind > TP_TIER_EMULATED || (i > 0 && tiers[i].kind == TP_TIER_SYSTEM)) return "a tier's kind is unknown";
-        if (tiers[i].spill != TP_TIER_NONE && tiers[i].spill >= header->n_tiers) return "a tier spills nowhere";
+        if (tiers[i].kind > TP_TIER_EMULATED || (i > 0 && tiers[i].kind == TP_TIER_SYSTEM))
+            return "a tier's kind is unknown";
+        if (tiers[i].spill != TP_TIER_NONE && tiers[i].spill >= header->n_tiers)
+            return "a tier spills nowhere";
         if (memchr(tiers[i].folder, 0, sizeof tiers[i].folder) == NULL) return "a folder's name does not end";
         if (memchr(tiers[i].name, 0, sizeof tiers[i].name) == NULL) return "a tier's name does not end";
         if (!(tiers[i].delay_ratio >= 0 && tiers[i].delay_ratio <= 100)) return "a delay is out of range";
@@ -42,7 +44,8 @@ static const char *tpi_check_tiers(const struct tp_plan_header *header, const st
 static const char *tpi_check_sites(const struct tp_plan_header *header, const struct tp_plan_site *sites) {
     for (uint32_t i = 0; i < header->n_sites; i++) {
         if (sites[i].tier >= header->n_tiers) return "a site's tier is not among its tiers";
-        if (i > 0 && tpi_compare(&sites[i - 1], sites[i].key_hi, sites[i].key_lo) >= 0) return "its sites are not sorted";
+        if (i > 0 && tpi_compare(&sites[i - 1], sites[i].key_hi, sites[i].key_lo) >= 0)
+            return "its sites are not sorted";
     }
     return NULL;
 }
@@ -51,9 +54,11 @@ const char *tpi_plan_open(struct tpi_plan *plan, const char *path) {
     size_t size = 0;
     const struct tp_plan_header *header = tpi_mapfile(path, &size);
     if (header == NULL) return "the plan cannot be read";
-    if (size < sizeof *header || memcmp(header->magic, TP_PLAN_MAGIC, sizeof header->magic) != 0) return "it is not a plan";
+    if (size < sizeof *header || memcmp(header->magic, TP_PLAN_MAGIC, sizeof header->magic) != 0)
+        return "it is not a plan";
     if (header->version != TP_PLAN_VERSION) return "the plan is of another version";
-    if (header->n_tiers == 0 || header->n_tiers > TP_MAX_TIERS) return "the plan has too few or too many tiers";
+    if (header->n_tiers == 0 || header->n_tiers > TP_MAX_TIERS)
+        return "the plan has too few or too many tiers";
     const struct tp_plan_tier *tiers = (const void *)(header + 1);
     const struct tp_plan_site *sites = (const void *)(tiers + header->n_tiers);
     if (size != sizeof *header + header->n_tiers * sizeof *tiers + header->n_sites * sizeof *sites)

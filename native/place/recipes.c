@@ -15,7 +15,8 @@ static bool tpi_register_known(int8_t number) {
            (number >= 16 && number <= 23);
 }
 
-static const char *tpi_check_module(const struct tpi_recipes *recipes, const struct tp_recipe_module *module) {
+static const char *tpi_check_module(const struct tpi_recipes *recipes,
+                                    const struct tp_recipe_module *module) {
     if (module->build_id_bytes > sizeof module->build_id) return "a build-id is too long";
     if (module->first_recipe > recipes->header->n_recipes ||
         module->n_recipes > recipes->header->n_recipes - module->first_recipe)
@@ -23,7 +24,8 @@ static const char *tpi_check_module(const struct tpi_recipes *recipes, const str
     const struct tp_recipe *recipe = recipes->recipes + module->first_recipe;
     for (uint32_t i = 0; i < module->n_recipes; i++) {
         if (i > 0 && recipe[i - 1].offset >= recipe[i].offset) return "the recipes are not sorted";
-        if (!tpi_register_known(recipe[i].base) || !tpi_register_known(recipe[i].index) || recipe[i].shift > 63)
+        if (!tpi_register_known(recipe[i].base) || !tpi_register_known(recipe[i].index) ||
+            recipe[i].shift > 63)
             return "a recipe names an unknown register";
     }
     return NULL;
@@ -39,7 +41,8 @@ const char *tpi_recipes_open(struct tpi_recipes *recipes, const char *path) {
     const struct tp_recipe_module *modules = (const void *)(header + 1);
     const struct tp_recipe *all = (const void *)(modules + header->n_modules);
     size_t fixed = sizeof *header + header->n_modules * sizeof *modules;
-    if (fixed > size || (size - fixed) % sizeof *all != 0 || (size - fixed) / sizeof *all != header->n_recipes)
+    if (fixed > size || (size - fixed) % sizeof *all != 0 ||
+        (size - fixed) / sizeof *all != header->n_recipes)
         return "the recipes are cut short";
     struct tpi_recipes found = {header, modules, all};
     for (uint32_t i = 0; i < header->n_modules; i++) {
@@ -50,7 +53,8 @@ const char *tpi_recipes_open(struct tpi_recipes *recipes, const char *path) {
     return NULL;
 }
 
-static const struct tp_recipe *tpi_search(const struct tp_recipe *recipes, size_t n_recipes, uint64_t offset) {
+static const struct tp_recipe *tpi_search(const struct tp_recipe *recipes, size_t n_recipes,
+                                          uint64_t offset) {
     size_t low = 0, high = n_recipes;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
@@ -67,7 +71,8 @@ const struct tp_recipe *tpi_recipes_find(const struct tpi_recipes *recipes, cons
                                          size_t build_id_bytes, uint64_t offset) {
     for (uint32_t i = 0; recipes->header != NULL && i < recipes->header->n_modules; i++) {
         const struct tp_recipe_module *module = &recipes->modules[i];
-        if (module->build_id_bytes == build_id_bytes && memcmp(module->build_id, build_id, build_id_bytes) == 0)
+        if (module->build_id_bytes == build_id_bytes &&
+            memcmp(module->build_id, build_id, build_id_bytes) == 0)
             return tpi_search(recipes->recipes + module->first_recipe, module->n_recipes, offset);
     }
     return NULL;

@@ -21,17 +21,27 @@ bool tpi_tier_open(struct tpi_tier *tier) {
     return tier->open;
 }
 
-bool tpi_tier_reserve(struct tpi_tier *tier, size_t size) {
-    uint64_t before = __atomic_fetch_add(&tier->live_bytes, size, __ATOMIC_RELAXED);
-    if (before + size > tier->plan->capacity_bytes || before + size < before) {
-        __atomic_fetch_sub(&tier->live_bytes, size, __ATOMIC_RELAXED);
-        return false;
+static void tpi_show_live(struct tp_tier_counters *counters, size_t size) {
+    uint64_t live = __atomic_add_fetch(&counters->live_bytes, size, __ATOMIC_RELAXED);
+    uint64_t peak = __atomic_load_n(&counters->peak_bytes, __ATOMIC_RELAXED);
+    while (live > peak && !__atomic_compare_exchange_n(&counters->peak_bytes, &peak, live, true,
+                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
     }
-    uint64_t live = __atomic_add_fetch(&tier->counters->live_bytes, size, __ATOMIC_RELAXED);
-    uint64_t peak = __atomic_load_n(&tier->counters->peak_bytes, __ATOMIC_RELAXED);
-    while (live > peak && !__atomic_compare_exchange_n(&tier->counters->peak_bytes, &peak, live, true,
-                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
+}
+
+bool tpi_tier_reserve(struct tpi_tier *tier, size_t size) {
+    uint64_t before = __atomic_load_n(&tier->live_bytes, __ATOMIC_RELAXED);
+    do {
+        if (before > tier->plan->capacity_bytes || size > tier->plan->capacity_bytes - before) return false;
+    } while (!__atomic_compare_exchange_n(&tier->live_bytes, &before, before + size, true, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    tpi_show_live(tier->counters, size);
     return true;
+}
+
+void tpi_tier_reserve_any(struct tpi_tier *tier, size_t size) {
+    __atomic_fetch_add(&tier->live_bytes, size, __ATOMIC_RELAXED);
+    tpi_show_live(tier->counters, size);
 }
 
 void tpi_tier_unreserve(struct tpi_tier *tier, size_t size) {
@@ -139,4 +149,6 @@ void *tpi_tier_resize(struct tpi_tier *tier, void *address, size_t old_size, siz
     return address;
 }
 
-void tpi_tier_drop_free(struct tpi_tier *tier) { tpi_shrink(tier, 0); }
+void tpi_tier_drop_free(struct tpi_tier *tier) {
+    tpi_shrink(tier, 0);
+}

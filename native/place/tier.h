@@ -54,6 +54,7 @@ bool tpi_tier_open(struct tpi_tier *tier);
 
 /* Counts `size` bytes in unless that would exceed the capacity; out; and once they are an allocation's. */
 bool tpi_tier_reserve(struct tpi_tier *tier, size_t size);
+void tpi_tier_reserve_any(struct tpi_tier *tier, size_t size); /* whatever the capacity */
 void tpi_tier_unreserve(struct tpi_tier *tier, size_t size);
 void tpi_tier_count(struct tpi_tier *tier, size_t size);
 void tpi_tier_count_spill(struct tpi_tier *tier, size_t size);

@@ -2,12 +2,18 @@
 #include "pages.h"
 #include "tier.h"
 
-static const char *tpi_emulated_open(struct tpi_tier *tier) { return NULL; }
+static const char *tpi_emulated_open(struct tpi_tier *tier) {
+    return NULL;
+}
 
-static void *tpi_emulated_map(struct tpi_tier *tier, size_t size, size_t align) { return tpi_pages_map(size, align); }
+static void *tpi_emulated_map(struct tpi_tier *tier, size_t size, size_t align) {
+    return tpi_pages_map(size, align);
+}
 
 /* Nothing to do to the pages: the pagemap says whose they are. */
-static bool tpi_emulated_adopt(struct tpi_tier *tier, void *address, size_t size) { return true; }
+static bool tpi_emulated_adopt(struct tpi_tier *tier, void *address, size_t size) {
+    return true;
+}
 
 const struct tpi_backend tpi_backend_emulated = {
     .chunk_bytes = TPI_HUGE_BYTES,

@@ -1,4 +1,4 @@
-"""Which instruction a sample waited for, and the recipe for the address it accessed."""
+"""The recipe for a sampled instruction: the address that was accessed just before it, over the registers sampled at it."""
 
 from fractions import Fraction
 from typing import NamedTuple
@@ -7,17 +7,15 @@ from tierprof.profiler.recover import registers as reg
 from tierprof.profiler.recover.code import Stretch
 from tierprof.profiler.recover.instruction import ACCESS_LOAD, ACCESS_NONE, ACCESS_STORE, Instruction, Linear, register_value
 from tierprof.profiler.recover.values import Path
+from tierprof.profiler.recover.waits import Way, sources, ways
 
 CONFIDENCE_NONE, CONFIDENCE_CHASE, CONFIDENCE_BASE, CONFIDENCE_EXACT = range(4)
 
 HINT_NONE, HINT_STACK, HINT_RUNTIME, HINT_STATIC, HINT_BRANCH = "", "stack", "runtime", "static", "branch"
 
-# How far back copies are followed.
-_PATH_STEPS = 24
 # A jump back over no more than this, with one of these inside, is a loop that waits for another thread or for time to pass.
 _SPIN_BYTES = 64
 _WAITING = frozenset(("pause", "tpause", "umwait", "rdtsc", "rdtscp"))
-_FUSED_WITH_BRANCH = ("cmp", "test", "add", "sub", "inc", "dec", "and")
 _SHIFTS = {Fraction(1 << shift): shift for shift in range(7)}
 _LIMIT = 1 << 62
 
@@ -33,13 +31,6 @@ class Recipe(NamedTuple):
     access: int = ACCESS_NONE
     confidence: int = CONFIDENCE_NONE
     hint: str = HINT_NONE
-
-
-class _Candidate(NamedTuple):
-    """A way by which control came to the sampled instruction: rows in the order of execution, the last at distance 1."""
-
-    rows: list[int]
-    accessing: int  # position in rows of the instruction that may have waited; -1: none touches memory
 
 
 def derive(stretch: Stretch, row: int) -> Recipe:
@@ -59,51 +50,10 @@ def derive(stretch: Stretch, row: int) -> Recipe:
     if sampled is not None and sampled.repeated and sampled.memory is not None:
         # The instruction pointer of an interrupted rep stays on it, and the registers have moved on.
         return _recipe(offset, sampled, sampled.memory.address)
-    ways = [_candidate(stretch, source) for source in _sources(stretch, row)]
-    for way in ways:
-        if way.accessing >= 0:
-            return _from_way(stretch, offset, way)
-    if not ways:
-        return _without_predecessor(stretch, row)
-    last = stretch.mnemonics[ways[0].rows[-1]]
-    return Recipe(offset, hint=HINT_BRANCH if last[0] == "j" else HINT_NONE)
-
-
-def _sources(stretch: Stretch, row: int) -> list[int]:
-    """Rows that may have run just before: jumps back first (loops are where the time is), then what falls through, then jumps ahead."""
-    jumps = stretch.jumps_to.get(stretch.offsets[row], [])
-    back = [jump for jump in jumps if jump >= row]
-    ahead = [jump for jump in jumps if jump < row]
-    falls = [row - 1] if row > 0 and stretch.falls_through(row - 1) else []
-    return back + falls + ahead
-
-
-def _candidate(stretch: Stretch, source: int) -> _Candidate:
-    rows = _path_rows(stretch, source)
-    at = len(rows) - 1
-    while at > 0 and _is_padding(stretch, rows[at]):
-        at -= 1
-    if at > 0 and stretch.is_branch(rows[at]) and stretch.mnemonics[rows[at - 1]] in _FUSED_WITH_BRANCH:
-        at -= 1
-    instruction = stretch.instruction(rows[at])
-    accesses = instruction is not None and instruction.memory is not None
-    return _Candidate(rows, at if accesses else -1)
-
-
-def _is_padding(stretch: Stretch, row: int) -> bool:
-    instruction = stretch.instruction(row)
-    return instruction is not None and instruction.is_padding
-
-
-def _path_rows(stretch: Stretch, source: int) -> list[int]:
-    """Rows that surely ran before and including the source, in order: back to where control may have come from elsewhere."""
-    rows = [source]
-    while len(rows) < _PATH_STEPS:
-        row = rows[-1]
-        if row == 0 or not stretch.falls_through(row - 1) or stretch.offsets[row] in stretch.jumps_to:
-            break
-        rows.append(row - 1)
-    return rows[::-1]
+    for way in ways(stretch, row):
+        recipe = _from_way(stretch, offset, way)
+        return recipe if way.direct else recipe._replace(confidence=min(recipe.confidence, CONFIDENCE_BASE))
+    return _without_access(stretch, row)
 
 
 def _is_spinning(stretch: Stretch, row: int) -> bool:
@@ -117,15 +67,16 @@ def _is_spinning(stretch: Stretch, row: int) -> bool:
     return stretch.mnemonics[row] == "pause"
 
 
-def _without_predecessor(stretch: Stretch, row: int) -> Recipe:
+def _without_access(stretch: Stretch, row: int) -> Recipe:
     offset = stretch.offsets[row]
     if row == 0:
         # A function's first instruction: a call pushed the return address.
         return Recipe(offset, reg.RSP, access=ACCESS_STORE, confidence=CONFIDENCE_EXACT, hint=HINT_STACK)
-    return Recipe(offset, hint=HINT_BRANCH)
+    before = sources(stretch, row)
+    return Recipe(offset, hint=HINT_BRANCH if not before or stretch.mnemonics[before[0]][0] == "j" else HINT_NONE)
 
 
-def _from_way(stretch: Stretch, offset: int, way: _Candidate) -> Recipe:
+def _from_way(stretch: Stretch, offset: int, way: Way) -> Recipe:
     steps = [instruction for row in way.rows if (instruction := stretch.instruction(row)) is not None]
     if len(steps) != len(way.rows):
         return Recipe(offset)

@@ -9,6 +9,8 @@ from capstone import x86
 
 from tierprof.profiler.recover import registers as reg
 
+VECTOR = 100
+
 ACCESS_NONE, ACCESS_LOAD, ACCESS_STORE, ACCESS_UPDATE = range(4)
 
 
@@ -51,7 +53,8 @@ class Instruction:
     """One decoded instruction.
 
     `effects` maps a written register to its new value in terms of the old ones, or to None where that is not linear.
-    `pointer_written` is the register that an 8-byte load fills: a pointer, perhaps.
+    `pointer_written` is the register that an 8-byte load fills: a pointer, perhaps. `reads` and `result` are register operands, of
+    general registers by perf's number and of vector registers by `VECTOR` plus theirs; addresses and flags are not among them.
     """
 
     offset: int
@@ -60,6 +63,8 @@ class Instruction:
     memory: Memory | None
     effects: dict[int, Linear | None]
     pointer_written: int
+    reads: frozenset[int]
+    result: int
     repeated: bool
 
     @property
@@ -117,6 +122,9 @@ _READ_ONLY = (
 )
 _BIT_UPDATES = ("bts", "btr", "btc")
 _NO_ACCESS = ("lea", "nop", "endbr", "clflush", "invlpg")
+_COMPARISONS = ("cmp", "test", "ucomis", "comis", "vucomis", "vcomis", "ptest", "vptest", "bt")
+# Two-operand instructions whose first operand is only written.
+_REPLACING = ("mov", "vmov", "lea", "cvt", "vcvt", "sqrt", "pmov", "vpmov", "pshuf", "bsf", "bsr", "tzcnt", "lzcnt", "popcnt", "vpbroadcast", "vbroadcast")
 _STRING = {"movs", "stos", "lods", "cmps", "scas"}
 _STRING_OPCODES = {0xA4, 0xA5, 0xA6, 0xA7, *range(0xAA, 0xB0)}
 
@@ -141,6 +149,8 @@ class Normaliser:
         self.engine.detail = True
         names = {number: self.engine.reg_name(number) or "" for number in range(1, x86.X86_REG_ENDING)}
         self._parts = {number: reg.PARTS[name] for number, name in names.items() if name in reg.PARTS}
+        self._data = {number: part[0] for number, part in self._parts.items()}
+        self._data |= {number: VECTOR + int(name[3:]) for number, name in names.items() if name[:3] in ("xmm", "ymm", "zmm")}
         self._zero = {number for number, name in names.items() if name in ("riz", "eiz")}
 
     def normalise(self, code: capstone.CsInsn) -> Instruction:
@@ -157,7 +167,19 @@ class Normaliser:
         if memory is not None and memory.access == ACCESS_LOAD and operands and operands[0].type == x86.X86_OP_REG:
             number, bits = self._parts.get(operands[0].reg, (reg.NONE, 0))
             pointer = number if bits == 64 and stem == "mov" else reg.NONE
-        return Instruction(code.address, code.size, stem, memory, effects, pointer, mnemonic.startswith("rep"))
+        reads, result = self._dataflow(stem, operands)
+        return Instruction(code.address, code.size, stem, memory, effects, pointer, reads, result, mnemonic.startswith("rep"))
+
+    def _dataflow(self, stem: str, operands: list) -> tuple[frozenset[int], int]:
+        """Registers whose values go into the result, and the register that holds it."""
+        used = [self._data.get(operand.reg, reg.NONE) if operand.type == x86.X86_OP_REG else reg.NONE for operand in operands]
+        keeps_nothing = stem.startswith(_COMPARISONS)
+        replaces = len(operands) > 2 or stem.startswith(_REPLACING)
+        reads = set(used if keeps_nothing or not replaces else used[1:])
+        if stem == "lea" and operands[1].type == x86.X86_OP_MEM:
+            reads |= {self._data.get(r, reg.NONE) for r in (operands[1].mem.base, operands[1].mem.index)}
+        result = reg.NONE if keeps_nothing or not used else used[0]
+        return frozenset(reads - {reg.NONE}), result
 
     def _written(self, code: capstone.CsInsn) -> set[int]:
         stem = code.mnemonic.split()[-1]

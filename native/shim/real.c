@@ -1,0 +1,121 @@
+/* real.c - finds the real functions, and stands in for them until they are found. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../common/rawio.h"
+#include "boot.h"
+#include "hooks.h"
+#include "objects.h"
+
+#define TPI_PAGE_BYTES ((size_t)sysconf(_SC_PAGESIZE))
+
+static void *tpi_early_malloc(size_t size) {
+    void *address = tp_boot_allocate(size, 1);
+    if (address == NULL) errno = ENOMEM;
+    return address;
+}
+
+static void *tpi_early_memalign(size_t align, size_t size) {
+    void *address = (align & (align - 1)) == 0 ? tp_boot_allocate(size, align) : NULL;
+    if (address == NULL) errno = ENOMEM;
+    return address;
+}
+
+static void *tpi_early_calloc(size_t count, size_t size) {
+    if (!__builtin_mul_overflow(count, size, &size)) return tpi_early_malloc(size);
+    errno = ENOMEM;
+    return NULL;
+}
+
+static void *tpi_early_realloc(void *old, size_t size) {
+    void *address = tpi_early_malloc(size);
+    if (old == NULL || address == NULL || !tp_boot_owns(old)) return address;
+    size_t old_size = tp_boot_size(old);
+    return memcpy(address, old, old_size < size ? old_size : size);
+}
+
+static void *tpi_early_reallocarray(void *old, size_t count, size_t size) {
+    if (!__builtin_mul_overflow(count, size, &size)) return tpi_early_realloc(old, size);
+    errno = ENOMEM;
+    return NULL;
+}
+
+static int tpi_early_posix_memalign(void **to, size_t align, size_t size) {
+    void *address = tpi_early_memalign(align, size);
+    if (address == NULL) return ENOMEM;
+    *to = address;
+    return 0;
+}
+
+static void *tpi_early_aligned_alloc(size_t align, size_t size) { return tpi_early_memalign(align, size); }
+static void *tpi_early_valloc(size_t size) { return tpi_early_memalign(TPI_PAGE_BYTES, size); }
+static void *tpi_early_pvalloc(size_t size) { return tpi_early_memalign(TPI_PAGE_BYTES, size + TPI_PAGE_BYTES - 1); }
+static void tpi_early_free(void *address) {}
+
+static size_t tpi_early_malloc_usable_size(void *address) {
+    return tp_boot_owns(address) ? tp_boot_size(address) : 0;
+}
+
+static void *tpi_early_mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset) {
+    return tp_raw_mmap(address, size, prot, flags, fd, offset);
+}
+
+static void *tpi_early_mmap64(void *address, size_t size, int prot, int flags, int fd, off64_t offset) {
+    return tp_raw_mmap(address, size, prot, flags, fd, offset);
+}
+
+static int tpi_early_munmap(void *address, size_t size) { return tp_raw_munmap(address, size); }
+
+static void *tpi_early_mremap(void *old, size_t old_size, size_t size, int flags, void *to) {
+    return (void *)syscall(SYS_mremap, old, old_size, size, flags, to);
+}
+
+static int tpi_early_dlclose(void *handle) { return 0; }
+
+static bool tpi_resolve(void);
+
+/* What the table holds at first: resolve, then call on. */
+#define TPI_FIRST(need, result, name, parameters, arguments)                                                       \
+    static result tpi_first_##name parameters {                                                                    \
+        return tpi_resolve() ? tp_real.name arguments : tpi_early_##name arguments;                                \
+    }
+TP_HOOKS(TPI_FIRST)
+
+struct tp_real tp_real = {
+#define TPI_INITIAL(need, result, name, parameters, arguments) .name = tpi_first_##name,
+    TP_HOOKS(TPI_INITIAL)
+};
+
+/* False while the C library is not ready, and inside dlsym's own allocations. The environment is what the C
+ * library's initialisation sets first. */
+static bool tpi_resolve(void) {
+    static uint32_t state; /* 0: not begun, 1: begun, 2: done */
+    uint32_t expected = 0;
+    if (environ == NULL) return false;
+    if (!__atomic_compare_exchange_n(&state, &expected, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        return expected == 2;
+#define TPI_RESOLVE(need, result, name, parameters, arguments)                                                     \
+    {                                                                                                              \
+        void *found = dlsym(RTLD_NEXT, #name);                                                                     \
+        if (found != NULL)                                                                                         \
+            *(void **)&tp_real.name = found;                                                                       \
+        else                                                                                                       \
+            tp_real.name = tpi_early_##name;                                                                       \
+    }
+    TP_HOOKS(TPI_RESOLVE)
+    __atomic_store_n(&state, 2, __ATOMIC_RELEASE);
+    return true;
+}
+
+const char *tp_real_foreign_malloc(struct tp_object *code) {
+    struct tp_object libc;
+    void *in_charge = dlsym(RTLD_DEFAULT, "malloc");
+    if (!tp_object_find((uintptr_t)dlsym(RTLD_NEXT, "gnu_get_libc_version"), &libc)) return NULL;
+    /* A program that brings its own malloc is asked before any preloaded library, and the hooks never are. */
+    if (in_charge != (void *)&malloc && tp_object_find((uintptr_t)in_charge, code)) return code->name;
+    if (!tp_object_find((uintptr_t)tp_real.malloc, code) || code->start == libc.start) return NULL;
+    return code->name;
+}

@@ -1,0 +1,38 @@
+/* track.h - the slow paths of the hooks: what is tracked or sampled gets a site, a tier, an owner and a record.
+ * Every function here may be called in any state of the shim, and falls back to the real function.
+ */
+#ifndef TP_TRACK_H
+#define TP_TRACK_H
+
+#include <sys/types.h>
+
+#include "process.h"
+
+enum tp_call { TP_CALL_MALLOC, TP_CALL_CALLOC, TP_CALL_POSIX_MEMALIGN, TP_CALL_ALIGNED_ALLOC, TP_CALL_MEMALIGN, TP_CALL_VALLOC, TP_CALL_PVALLOC };
+
+/* An allocation as the program asked for it. */
+struct tp_request {
+    enum tp_call call;
+    size_t size;  /* in all: for calloc the product */
+    size_t align; /* 0: any */
+};
+
+void *tp_track_allocate(const struct tp_request *request);
+void *tp_track_realloc(void *old, size_t size);
+void tp_track_free(void *address);
+size_t tp_track_usable_size(void *address);
+
+void *tp_track_mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset);
+int tp_track_munmap(void *address, size_t size);
+void *tp_track_mremap(void *old, size_t old_size, size_t size, int flags, void *to);
+
+/* The fast path's whole decision: below the threshold, and not the next sample. */
+static inline bool tp_track_passes(size_t size) {
+    struct tp_thread *self = &tp_self;
+    int64_t left = self->small_left - (int64_t)size;
+    if (__builtin_expect(size >= tp_threshold || left < 0, 0)) return false;
+    self->small_left = left;
+    return true;
+}
+
+#endif
