@@ -120,5 +120,6 @@ $(TEST_VENV)/.installed: $(LOG)/checks.ok $(TEST_VENV)/.requirements
 $(LOG)/tidy.ok: $(NATIVE_SOURCES) .clang-tidy CMakeLists.txt native/CMakeLists.txt $(VENV)/.tools
 	@echo "== clang-tidy"
 	@cmake -S . -B $(TIDY) -G Ninja -DCMAKE_EXPORT_COMPILE_COMMANDS=ON -DTIERPROF_CHECKS=ON > /dev/null
-	@printf '%s\n' $(NATIVE_UNITS) | xargs -P 2 -n 4 $(VENV)/bin/clang-tidy -p $(TIDY) --quiet 2> $(LOG)/tidy.txt || { cat $(LOG)/tidy.txt; exit 1; }
+	@printf '%s\n' $(NATIVE_UNITS) | xargs -P 2 -n 4 $(VENV)/bin/clang-tidy -p $(TIDY) --quiet \
+	    2> $(LOG)/tidy.txt || { grep -v "Processing file" $(LOG)/tidy.txt; exit 1; }
 	@touch $@

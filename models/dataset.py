@@ -1,7 +1,7 @@
 """From measured traces to what a ranker learns from: features of objects (X), their share of the all-slow loss (y), runs as groups.
 
 Features are the numeric columns of the trace's objects; none is computed from a measurement. What grows with a run's length or size (bytes,
-samples, seconds, counts) is divided by the run's total, so that a model carries over to another scale.
+seconds, counts) is divided by the run's total, so that a model carries over to another scale.
 
 The label of an object is what moving it alone to the slow tier costs, divided by what moving everything costs (the all-slow loss); a cost
 whose interval includes zero counts as zero. Each label keeps its source. On the emulated tier it follows the sampler's own stall share.
@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from tierprof.base.errors import ModelError
 from tierprof.profiler.trace import Trace
 
-#: Identifiers among the numeric columns: they mean nothing in another program.
-IDENTIFIERS = ("site", "line", "first_touch_tid")
+#: Numeric columns that are no features: identifiers mean nothing in another program, and the other two say what `stall_s` says.
+NO_FEATURES = ("site", "line", "first_touch_tid", "samples", "stall_share")
+
+#: Comes first, so that among equally good splits (without a hardware source, accesses are samples too) it is the one that is named.
+_FIRST = "stall_s_of_run"
 
 #: Columns that grow with the run, given as a share of the run's total under the name with `_of_run`.
 EXTENSIVE = (
@@ -27,7 +30,6 @@ EXTENSIVE = (
     "total_bytes",
     "largest_bytes",
     "allocations",
-    "samples",
     "accesses",
     "stall_s",
     "faults",
@@ -82,12 +84,12 @@ def program_name(meta: dict) -> str:
 
 def features(objects: pd.DataFrame) -> pd.DataFrame:
     """Feature columns (float64, one row an object) of a trace's objects table, which must hold all objects of its run."""
-    numbers = objects.select_dtypes(include=["number", "bool"]).drop(columns=list(IDENTIFIERS), errors="ignore").astype(np.float64)
+    numbers = objects.select_dtypes(include=["number", "bool"]).drop(columns=list(NO_FEATURES), errors="ignore").astype(np.float64)
     for column in EXTENSIVE:
         if column in numbers:
             total = numbers[column].sum()
             numbers[f"{column}_of_run"] = numbers.pop(column) / total if total > 0 else 0.0
-    return numbers[sorted(numbers.columns)]
+    return numbers[sorted(numbers.columns, key=lambda column: (column != _FIRST, column))]
 
 
 def label_source(traces: Sequence[Trace]) -> str:

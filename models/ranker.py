@@ -1,7 +1,8 @@
 """The ranker of critical objects: gradient-boosted trees that learn the order within each run, kept small because runs are few.
 
-Trees have at most two levels, a strong L2 penalty, and may only rise with the shares that cannot make an object less critical. That is on
-purpose: with some ten programs of some ten objects each, anything larger learns the programs by heart.
+The score starts from the logarithm of an object's share of all waiting; the trees learn what to correct in it. They have at most two
+levels, an L2 penalty, and may only rise with the shares that cannot make an object less critical. That is on purpose: with some ten
+programs of some ten objects each, anything freer learns the programs by heart.
 """
 
 import json
@@ -26,9 +27,12 @@ MODEL_VERSION = 1
 GRADES = (0.01, 0.03, 0.1, 0.3)
 
 #: Features that, all else equal, cannot make an object less critical.
-RISING = ("accesses_of_run", "samples_of_run", "stall_s_of_run", "stall_share")
+RISING = ("accesses_of_run", "stall_s_of_run")
 
 _ATTRIBUTE = "tierprof"
+
+#: Share of waiting below which the prior makes no difference: about one sample in a thousand.
+_LEAST_PRIOR = 1e-3
 
 
 class CriticalityRanker(BaseEstimator):
@@ -40,6 +44,8 @@ class CriticalityRanker(BaseEstimator):
         ``rank:ndcg`` or ``rank:pairwise`` (LambdaMART with and without weighting pairs by their effect on NDCG; Burges 2010).
     n_estimators, max_depth, learning_rate, reg_lambda, min_child_weight
         As xgboost has them.
+    prior
+        Feature, a share, whose logarithm the score starts from; ignored where X lacks it. None: start from nothing.
     rising
         Features constrained to be monotone; those that X lacks are ignored.
     calibration_folds
@@ -51,6 +57,8 @@ class CriticalityRanker(BaseEstimator):
     ----------
     booster_
         The fitted xgboost.Booster.
+    prior_mean_
+        Mean of the score's start over the training objects; explanations are relative to it.
     slope_, intercept_
         Of the calibration: share = exp(slope * score + intercept).
     provenance_
@@ -66,6 +74,7 @@ class CriticalityRanker(BaseEstimator):
         learning_rate: float = 0.1,
         reg_lambda: float = 1.0,
         min_child_weight: float = 0.01,
+        prior: str | None = "stall_s_of_run",
         rising: tuple[str, ...] = RISING,
         calibration_folds: int = 5,
         random_state: int = 0,
@@ -76,6 +85,7 @@ class CriticalityRanker(BaseEstimator):
         self.learning_rate = learning_rate
         self.reg_lambda = reg_lambda
         self.min_child_weight = min_child_weight
+        self.prior = prior
         self.rising = rising
         self.calibration_folds = calibration_folds
         self.random_state = random_state
@@ -96,6 +106,7 @@ class CriticalityRanker(BaseEstimator):
         runs = np.zeros(len(shares), dtype=np.int64) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
         if len(runs) != len(shares):
             raise ValueError(f"groups has {len(runs)} rows, X has {len(shares)}")
+        self.prior_mean_ = float(self._start(matrix).mean())
         self.booster_ = self._boost(matrix, shares, runs)
         self.slope_, self.intercept_ = _calibrate(self._held_out_scores(matrix, shares, runs), shares)
         self.provenance_: dict[str, Any] = {}
@@ -111,9 +122,18 @@ class CriticalityRanker(BaseEstimator):
         return np.minimum(1.0, np.exp(self.slope_ * self.predict(X) + self.intercept_))
 
     def contributions(self, X: ArrayLike) -> NDArray[np.float64]:
-        """SHAP values (n, features + 1) of the score; the last column is the bias (TreeSHAP; Lundberg 2018)."""
+        """SHAP values (n, features + 1) of the score, the last column its mean (TreeSHAP; Lundberg 2018); rows sum to the score.
+
+        The score's start is linear in one feature's logarithm, so its SHAP value is its distance from the mean.
+        """
         matrix = self._checked(X)
-        return np.asarray(self.booster_.predict(self._matrix(matrix), pred_contribs=True), dtype=np.float64)
+        values = np.asarray(self.booster_.predict(self._matrix(matrix), pred_contribs=True), dtype=np.float64)
+        place = self._prior_place()
+        if place is not None:
+            from_mean = self._start(matrix) - self.prior_mean_
+            values[:, place] += from_mean
+            values[:, -1] -= from_mean
+        return values
 
     def save(self, path: Path) -> None:
         """Write the model, its feature names, versions and provenance into one UBJ file."""
@@ -124,6 +144,7 @@ class CriticalityRanker(BaseEstimator):
             "xgboost_version": xgboost.__version__,
             "params": self.get_params(),
             "features": self._names(),
+            "prior_mean": self.prior_mean_,
             "slope": self.slope_,
             "intercept": self.intercept_,
             "provenance": self.provenance_,
@@ -158,8 +179,8 @@ class CriticalityRanker(BaseEstimator):
             why = f"it has version {kept['model_version']}, this tierprof reads {MODEL_VERSION}"
             raise ModelError(f"model {path} cannot be used", why, "train it again with `tierprof train`")
         model = cls().set_params(**{**kept["params"], "rising": tuple(kept["params"]["rising"])})
-        model.booster_, model.slope_, model.intercept_ = booster, kept["slope"], kept["intercept"]
-        model.provenance_ = kept["provenance"]
+        model.booster_, model.provenance_ = booster, kept["provenance"]
+        model.prior_mean_, model.slope_, model.intercept_ = kept["prior_mean"], kept["slope"], kept["intercept"]
         model.feature_names_in_ = np.array(kept["features"], dtype=object)
         model.n_features_in_ = len(kept["features"])
         return model
@@ -174,6 +195,15 @@ class CriticalityRanker(BaseEstimator):
     def _names(self) -> list[str]:
         return [str(name) for name in getattr(self, "feature_names_in_", [f"f{i}" for i in range(self.n_features_in_)])]
 
+    def _prior_place(self) -> int | None:
+        names = self._names()
+        return names.index(self.prior) if self.prior in names else None
+
+    def _start(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Where the score of each row starts from, before the trees."""
+        place = self._prior_place()
+        return np.zeros(len(X)) if place is None else np.log(np.maximum(np.nan_to_num(X[:, place]), _LEAST_PRIOR))
+
     def _checked(self, X: ArrayLike) -> NDArray[np.float64]:
         check_is_fitted(self)
         return validate_data(self, X, dtype=np.float64, ensure_all_finite="allow-nan", reset=False)
@@ -182,9 +212,10 @@ class CriticalityRanker(BaseEstimator):
         """Sizes on a logarithmic scale, so that a split between 1 MiB and 1 GiB lies between them and not at 0.5 GiB."""
         names = self._names()
         sizes = [column for column, name in enumerate(names) if name.endswith("_bytes")]
+        start = self._start(X)
         X = X.copy()
         X[:, sizes] = np.log2(1.0 + np.maximum(X[:, sizes], 0.0))
-        return xgboost.DMatrix(X, label=y, qid=groups, feature_names=names)
+        return xgboost.DMatrix(X, label=y, qid=groups, base_margin=start, feature_names=names)
 
     def _boost(self, X: NDArray[np.float64], y: NDArray[np.float64], groups: NDArray[np.int64]) -> xgboost.Booster:
         order = np.argsort(groups, kind="stable")

@@ -8,9 +8,17 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from tierprof.placer.achieved import counters_of, tiers_achieved
+from tierprof.placer.baseline_plans import all_slow
 from tierprof.placer.enforce import enforcement_env
-from tierprof.placer.plan import Plan
+from tierprof.placer.plan import Plan, PlannedObject
+from tierprof.placer.runlog import ALL, NONE
+from tierprof.placer.tiers import TierSpec
 from tierprof.profiler.launch import LaunchOptions, launch
+from tierprof.profiler.trace import Trace
+
+#: Allocations are counted, not listed: the shim's own cost is the same in every run, and as small as it can be.
+_RECORD_BYTES = 1 << 20
 
 
 class PlannedRun(NamedTuple):
@@ -19,11 +27,11 @@ class PlannedRun(NamedTuple):
     exit_status: int
     wall_s: float
     cpu_s: float  # user and system
-    slow_allocations: int  # made in tiers other than the first
+    slow_allocations: int  # that the last tier served
 
 
 def run_under_plan(command: Sequence[str], plan: Plan, recipes: pa.Table | None) -> PlannedRun:
-    """Run the program once under the plan, unsampled.
+    """Run the program once under the plan, unsampled; what it prints on standard output is discarded.
 
     Parameters
     ----------
@@ -32,12 +40,45 @@ def run_under_plan(command: Sequence[str], plan: Plan, recipes: pa.Table | None)
     plan
         Where its objects go.
     recipes
-        The trace's recipes, for the emulated tier.
+        The trace's recipes, for an emulated tier.
     """
     folder = Path(tempfile.mkdtemp(prefix="tierprof-"))
     try:
-        options = LaunchOptions(source="none", env=enforcement_env(plan, folder, recipes))
+        environment = enforcement_env(plan, folder, recipes)
+        options = LaunchOptions(source="none", env=environment, small_period_bytes=0, max_trace_bytes=_RECORD_BYTES, discard_stdout=True)
         result = launch(list(command), folder / "raw", options)
+        served = tiers_achieved(counters_of(folder / "raw"), plan).set_index("tier")["allocations"]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    return PlannedRun(result.exit_status, result.wall_s, result.user_s + result.system_s, 0)
+    return PlannedRun(result.exit_status, result.wall_s, result.user_s + result.system_s, int(served[plan.tiers[-1].name]))
+
+
+class InterventionRunner:
+    """Runs a program with `none`, `all` or one of its objects in the slow tier.
+
+    Parameters
+    ----------
+    trace
+        The program's trace; its recipes serve an emulated tier.
+    command
+        Program and arguments.
+    fast, slow
+        The tiers.
+    """
+
+    def __init__(self, trace: Trace, command: Sequence[str], fast: TierSpec, slow: TierSpec) -> None:
+        self._command = command
+        self._fast, self._slow = fast, slow
+        self._provenance = {"trace": str(trace.path.absolute())}
+        self._recipes = trace.table("recipes") if slow.kind == "emulated" and trace.has("recipes") else None
+
+    def plan(self, configuration: str) -> Plan:
+        """The plan of a configuration: `none`, `all` or a site key."""
+        if configuration == ALL:
+            return all_slow(self._fast, self._slow, self._provenance)
+        moved = () if configuration == NONE else (PlannedObject(configuration, self._slow.name),)
+        return Plan((self._fast, self._slow), self._fast.name, moved, self._provenance)
+
+    def __call__(self, configuration: str) -> PlannedRun:
+        """Run the program once."""
+        return run_under_plan(self._command, self.plan(configuration), self._recipes)

@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 
 from tierprof.models.bootstrap import Interval
-from tierprof.models.dataset import features
 from tierprof.models.ranker import CriticalityRanker
 from tierprof.placer.measure import interval_of
+from tierprof.placer.pack import trace_demand
 from tierprof.placer.plan import Plan
-from tierprof.placer.values import Contribution, explain, value_objects
+from tierprof.placer.tiers import parse_tier
+from tierprof.placer.values import Contribution, Values, value_objects
 from tierprof.profiler.trace import Trace
 
 
@@ -21,14 +22,14 @@ class ReportRow:
     key: str
     site: int
     name: str
-    where: str
+    where: str  # file:line, where it is known
     peak_bytes: int
     stall_share: float
     measured: Interval | None  # extra CPU seconds in the slow tier
     predicted_s: float | None
     tier: str | None  # None: there is no plan
     reason: str
-    contributions: list[Contribution]
+    contributions: list[Contribution]  # of features to the model's score; empty without a model
 
 
 @dataclass
@@ -38,8 +39,25 @@ class Report:
     trace: Trace
     plan: Plan | None
     rows: list[ReportRow]  # costliest first
-    criticality: pd.DataFrame | None
-    fast_tier: str | None
+    peak_bytes: int  # most bytes of all objects live at once
+    slow_spec: str | None  # tier that costs are measured on or predicted for
+    none_s: float | None  # measured CPU time with everything fast
+    loss: Interval | None  # measured extra CPU time with everything slow
+    model_facts: str  # where the model's knowledge comes from, in a sentence
+
+    @property
+    def budget_bytes(self) -> int | None:
+        """The fast tier's capacity in the plan; None without a plan or a limit."""
+        return None if self.plan is None else self.plan.tiers[0].capacity_bytes
+
+    @property
+    def predicted_saving(self) -> float | None:
+        """Share of the cost of everything slow that the plan avoids, by its own predictions."""
+        known = [row for row in self.rows if row.predicted_s is not None]
+        total = sum(max(row.predicted_s or 0.0, 0.0) for row in known)
+        if self.plan is None or total <= 0:
+            return None
+        return sum(max(row.predicted_s or 0.0, 0.0) for row in known if row.tier == self.plan.fast) / total
 
 
 def build_report(trace: Trace, plan: Plan | None = None, model: CriticalityRanker | None = None) -> Report:
@@ -52,31 +70,73 @@ def build_report(trace: Trace, plan: Plan | None = None, model: CriticalityRanke
     plan
         Adds tiers, reasons and predictions.
     model
-        Adds the features that each prediction came from.
+        Adds the features that a prediction comes from; without a plan, the predictions too.
     """
-    criticality = _latest_criticality(trace, plan)
-    measured = {} if criticality is None else {row["key"]: interval_of(row, "cpu_s") for _, row in _objects_of(criticality).iterrows()}
-    planned = {} if plan is None else {own.site: own for own in plan.objects}
-    values = None if model is None else _model_values(trace, plan, model)
+    slow_spec = _slow_spec(trace, plan, model)
+    table = _criticality(trace, slow_spec)
+    measured = (
+        {} if table is None else {str(row["key"]): interval_of(row, "cpu_s") for _, row in table[table["what"] == "object"].iterrows()}
+    )
+    values = None if model is None or slow_spec is None else value_objects(trace, parse_tier(f"slow={slow_spec}"), by="model", model=model)
+    rows = _rows(trace, plan, measured, values)
+    rows.sort(key=lambda row: (-(row.measured.value if row.measured else row.predicted_s or 0.0), -row.stall_share, -row.peak_bytes))
+    none_s, loss = _whole_runs(table)
+    return Report(trace, plan, rows, trace_demand(trace).peak_bytes, slow_spec, none_s, loss, _model_facts(model))
+
+
+def _slow_spec(trace: Trace, plan: Plan | None, model: CriticalityRanker | None) -> str | None:
+    """The tier that costs are about: the plan's, the measured one, the one that the model learned on."""
+    if plan is not None and plan.slow is not None:
+        return plan.slow.spec
+    if trace.has("criticality"):
+        return str(trace.frame("criticality", ["slow"])["slow"].iloc[-1])
+    learned = [] if model is None else list(model.provenance_.get("loss_per_stall", {}))
+    return learned[0] if learned else None
+
+
+def _criticality(trace: Trace, slow_spec: str | None) -> pd.DataFrame | None:
+    if not trace.has("criticality"):
+        return None
+    table = trace.frame("criticality")
+    table = table[(table["slow"] == slow_spec) & table["met"].astype(bool)]
+    return table if len(table) else None
+
+
+def _rows(trace: Trace, plan: Plan | None, measured: dict[str, Interval], values: Values | None) -> list[ReportRow]:
+    planned = {} if plan is None else {entry.site: entry for entry in plan.objects}
     rows = []
-    for place, (_, own) in enumerate(trace.objects().iterrows()):
+    for place, own in enumerate(trace.objects().to_dict("records")):
         key = str(own["key"])
         entry = planned.get(key)
-        predicted = entry.predicted_effect_s if entry is not None else None
-        rows.append(
-            ReportRow(
-                key=key,
-                site=int(own["site"]),
-                name=str(own["name"]),
-                where=f"{own['file']}:{own['line']}" if own["file"] else "",
-                peak_bytes=int(own["peak_bytes"]),
-                stall_share=float(own["stall_share"]),
-                measured=measured.get(key),
-                predicted_s=predicted,
-                tier=None if plan is None else entry.tier if entry is not None else plan.default,
-                reason=entry.reason if entry is not None else "",
-                contributions=values.contributions[place] if values is not None else [],
-            )
+        predicted = entry.predicted_effect_s if entry is not None else float(values.cost_s[place]) if values is not None else None
+        row = ReportRow(
+            key=key,
+            site=int(own["site"]),
+            name=str(own["name"]),
+            where=f"{own['file']}:{own['line']}" if own["file"] else "",
+            peak_bytes=int(own["peak_bytes"]),
+            stall_share=float(own["stall_share"]),
+            measured=measured.get(key),
+            predicted_s=None if predicted is None or np.isnan(predicted) else predicted,
+            tier=None if plan is None else entry.tier if entry is not None else plan.default,
+            reason=entry.reason if entry is not None else values.reasons[place] if values is not None else "",
+            contributions=values.contributions[place] if values is not None else [],
         )
-    rows.sort(key=lambda row: (-(row.measured.value if row.measured else row.predicted_s or 0.0), -row.stall_share, -row.peak_bytes))
-    return Report(trace, plan, rows, criticality, None if plan is None else plan.fast)
+        rows.append(row)
+    return rows
+
+
+def _whole_runs(table: pd.DataFrame | None) -> tuple[float | None, Interval | None]:
+    """CPU time with everything fast, and what everything slow adds; the ends of both intervals at their worst."""
+    if table is None or not {"none", "all"} <= set(table["what"]):
+        return None, None
+    none, everything = (interval_of(table[table["what"] == what].iloc[0], "cpu_s") for what in ("none", "all"))
+    return none.value, Interval(everything.value - none.value, everything.low - none.high, everything.high - none.low)
+
+
+def _model_facts(model: CriticalityRanker | None) -> str:
+    if model is None or not model.provenance_:
+        return ""
+    facts = model.provenance_
+    programs = ", ".join(facts["programs"])
+    return f"The model learned from {facts['objects']} objects of {len(facts['runs'])} runs ({programs}), labels from {facts['source']}."

@@ -6,7 +6,6 @@ from typing import Any
 
 import jinja2
 import numpy as np
-import pandas as pd
 from markupsafe import Markup
 
 import tierprof
@@ -56,9 +55,7 @@ def _context(report: Report) -> dict[str, Any]:
         **_timeline(report),
         **_scatter(report),
         "notes": _notes(report),
-        "footer": f"tierprof {tierprof.__version__} · trace {report.trace.path.name}"
-        + (f" · plan {report.plan_name}" if report.plan_name else "")
-        + " · one file, no network",
+        "footer": f"tierprof {tierprof.__version__} · trace {report.trace.path.name} · one file, no network",
     }
 
 
@@ -83,11 +80,11 @@ def _tiles(report: Report) -> list[dict[str, str]]:
     ]
     if report.loss is not None:
         interval = f"[{format_seconds(report.loss.low)}, {format_seconds(report.loss.high)}] measured on {report.slow_spec}"
-        tiles.append({"name": "cost of everything slow", "value": format_seconds(report.loss.value), "more": interval})
+        tiles.append({"name": "cost of all slow", "value": format_seconds(report.loss.value), "more": interval})
     if report.plan is not None:
-        fast = sum(row.peak_bytes for row in report.rows if row.tier == report.fast_tier)
-        of = f"objects for {report.fast_tier}, at their own peaks"
-        tiles.append({"name": "planned for fast memory", "value": format_bytes(fast), "more": of})
+        fast = sum(row.peak_bytes for row in report.rows if row.tier == report.plan.fast)
+        of = f"objects for {report.plan.fast}, at their own peaks"
+        tiles.append({"name": "for fast memory", "value": format_bytes(fast), "more": of})
         saved = report.predicted_saving
         if saved is not None:
             tiles.append({"name": "predicted saving", "value": format_share(saved), "more": "of the cost of everything slow"})
@@ -130,8 +127,8 @@ def _rows(report: Report, shown: Sequence[ReportRow]) -> list[dict[str, Any]]:
             "cost_plot": plots.interval_bar(row.measured, row.predicted_s, min(ends), max(ends)) if _has_cost(row) else Markup(""),
             "cost_lines": _cost_lines(row),
             "tier": row.tier,
-            "fast": row.tier == report.fast_tier,
-            "reason": row.reason,
+            "fast": report.plan is not None and row.tier == report.plan.fast,
+            "reason": row.reason.partition(":")[0] if row.contributions else row.reason,
             "shap": [{"text": part.text, "value": part.value, "size": abs(part.value) / strongest} for part in row.contributions],
         }
         for row in shown
@@ -164,7 +161,7 @@ def _timeline(report: Report) -> dict[str, Any]:
     layers: list[tuple[bool, str, plots.Layer]] = []
     for colour, place in enumerate(named, start=1):
         row = names.get(int(live.sites[place]))
-        slow = report.plan is not None and row is not None and row.tier != report.fast_tier
+        slow = report.plan is not None and row is not None and row.tier != report.plan.fast
         layers.append((slow, row.name if row else "unknown", plots.Layer(f"f{colour}", slow, live.live_bytes[place])))
     if len(rest):
         layers.append((False, f"{len(rest)} others", plots.Layer(f"f{_REST}", False, live.live_bytes[rest].sum(axis=0))))
@@ -180,12 +177,11 @@ def _timeline(report: Report) -> dict[str, Any]:
 
 
 def _scatter(report: Report) -> dict[str, Any]:
-    both = [
-        plots.Point(row.name, row.predicted_s, *row.measured) for row in report.rows if row.measured is not None and row.predicted_s is not None
-    ]
+    known = [(row.name, row.measured, row.predicted_s) for row in report.rows]
+    both = [plots.Point(name, predicted, *measured) for name, measured, predicted in known if measured and predicted is not None]
     if not both:
         return {"scatter": None}
-    hits = sum(not row.measured.excludes(row.predicted_s) for row in report.rows if row.measured and row.predicted_s is not None)
+    hits = sum(point.low <= point.predicted <= point.high for point in both)
     lead = f"What each object costs in the slow tier. {hits} of {len(both)} predictions lie in the measured 95 % interval."
     return {"scatter": plots.scatter(both), "scatter_lead": lead}
 
@@ -199,8 +195,8 @@ def _notes(report: Report) -> list[str]:
     ]
     if report.slow_spec and report.slow_spec.startswith("emulated"):
         notes.append(
-            f"The slow tier is emulated ({report.slow_spec}): delay is injected where samples fall. It follows the sampler's own idea of who"
-            " waits; it proves budgets, placement and their effect on the clock, and is no hardware's truth."
+            f"The slow tier is emulated ({report.slow_spec}): delay is injected where samples fall. It follows the sampler's own idea of"
+            " who waits; it proves budgets, placement and their effect on the clock, and is no hardware's truth."
         )
     if report.trace.meta.get("source") == "clock":
         notes.append("Samples come from the CPU clock; data addresses are recovered from the instruction before the sampled one.")

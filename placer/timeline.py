@@ -45,12 +45,14 @@ def live_timeline(allocations: pd.DataFrame, duration_s: float, moments: int = M
 
 
 def _fullest_event(total: NDArray[np.int64], interval: NDArray[np.int64], moments: int) -> NDArray[np.int64]:
-    """For each interval the event after which most bytes were live; where nothing happened the last one before it, -1 if none."""
-    last = np.searchsorted(interval, np.arange(moments), side="right") - 1
+    """For each interval the event after which most bytes were live, be it the last one before the interval; -1: none had happened."""
+    wanted = np.arange(moments)
+    before = np.searchsorted(interval, wanted, side="left") - 1
     order = np.lexsort((total, interval))
-    fullest = order[np.maximum(np.searchsorted(interval[order], np.arange(moments), side="right") - 1, 0)]
-    happened = np.isin(np.arange(moments), interval)
-    return np.where(happened, fullest, last)
+    fullest = order[np.maximum(np.searchsorted(interval[order], wanted, side="right") - 1, 0)]
+    carried = np.where(before >= 0, total[np.maximum(before, 0)], 0)
+    inside = np.isin(wanted, interval) & (total[fullest] > carried)
+    return np.where(inside, fullest, before)
 
 
 def allocation_events(allocations: pd.DataFrame) -> pd.DataFrame:

@@ -23,11 +23,9 @@ _ADDITIVE = ("stall_share", "accesses", "criticality")
 
 #: Features in words; `{}` stands for the value as people read it.
 _WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
-    "stall_share": ("waiting {} of the run", format_share),
     "stall_s_of_run": ("{} of all waiting", format_share),
-    "samples_of_run": ("{} of all samples", format_share),
     "accesses_of_run": ("{} of all accesses", format_share),
-    "stall_density": ("{} of the run per GiB", format_share),
+    "stall_density": ("waiting {} of the run per MiB", lambda value: format_share(value / 1024)),
     "peak_bytes_of_run": ("{} of all bytes", format_share),
     "total_bytes_of_run": ("{} of all bytes handed out", format_share),
     "largest_bytes_of_run": ("largest allocation {} of all", format_share),
@@ -73,13 +71,13 @@ class Values(NamedTuple):
 def loss_per_stall(slow: TierSpec, model: CriticalityRanker | None) -> float | None:
     """Extra seconds in the slow tier for each second of waiting seen in the profile.
 
-    An emulated tier's follows from its factor, which is what the emulation injects. For another tier it is the median that the model's
-    training runs lost there; None where no run was measured on it.
+    The median that the model's training runs lost on the same tier, where there are any; for an emulated tier else what its factor says,
+    since that is what the emulation injects; None for any other.
     """
-    if slow.factor is not None:
-        return slow.factor - 1.0
     learned = model.provenance_.get("loss_per_stall", {}) if model is not None else {}
-    return learned.get(slow.spec)
+    if slow.spec in learned:
+        return float(learned[slow.spec])
+    return slow.factor - 1.0 if slow.factor is not None else None
 
 
 def value_objects(trace: Trace, slow: TierSpec, *, by: str, model: CriticalityRanker | None = None, seed: int = 0) -> Values:
@@ -173,7 +171,7 @@ def _metric_reasons(by: str, objects: pd.DataFrame, score: NDArray[np.float64]) 
         "stall_share": lambda value: f"waiting {format_share(value)} of the run",
         "size": lambda value: f"{format_bytes(value)} at its peak",
         "accesses": lambda value: f"{format_share(value / total if total else 0.0)} of all accesses",
-        "density": lambda value: f"waiting {format_share(value)} of the run per GiB",
+        "density": lambda value: feature_words("stall_density", value),
         "random": lambda value: "drawn at random",
     }
     return [words[by](float(value)) for value in score]

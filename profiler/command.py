@@ -1,6 +1,7 @@
 """The program to be wrapped, looked at before it is started: does it exist, will it run, can the shim go along."""
 
 import os
+import platform
 import shlex
 import shutil
 import stat
@@ -13,7 +14,9 @@ from tierprof.base.errors import CommandError
 
 _ELF_MAGIC = b"\x7fELF"
 _CLASS_32, _CLASS_64 = 1, 2
+_LITTLE_ENDIAN = 1
 _PT_INTERP = 3
+_MACHINES = {"x86_64": 62, "aarch64": 183}  # EM_*
 _EHDR = {_CLASS_64: struct.Struct("<16xHHIQQQIHHHHHH"), _CLASS_32: struct.Struct("<16xHHIIIIIHHHHHH")}
 _MAX_SCRIPT_DEPTH = 4  # the kernel's own limit on interpreters of interpreters
 
@@ -28,6 +31,7 @@ class CommandFacts:
     static: bool
     setuid: bool  # set-uid or set-gid of somebody else: the loader ignores LD_PRELOAD
     bits: int  # 64 | 32; 0: no ELF file
+    foreign: bool = False  # for another machine: it runs through an emulator, if at all
 
     @property
     def preloadable(self) -> bool:
@@ -38,7 +42,9 @@ class CommandFacts:
     def warning(self) -> str | None:
         """One line on why the shim stays out, or None."""
         reason = None
-        if self.bits == 32:
+        if self.foreign:
+            reason = f"{self.program} is a program for another machine; build it for this one"
+        elif self.bits == 32:
             reason = f"{self.program} is a 32-bit program and the shim is 64-bit; build it for 64 bit"
         elif self.static:
             reason = f"{self.program} is linked statically and cannot load the shim; link it dynamically"
@@ -98,12 +104,21 @@ def _interpreter(script: Path, head: bytes, environment: Mapping[str, str]) -> P
     return interpreter
 
 
+def _elf_kind(path: Path, head: bytes) -> tuple[int, bool]:
+    """The ELF class (0: no ELF file), and whether it is for another machine; 32-bit x86 is this one's."""
+    if not head.startswith(_ELF_MAGIC):
+        return 0, False
+    if len(head) < _EHDR[_CLASS_32].size:
+        raise CommandError(f"{path} cannot be run", "its ELF header is cut short", "build or fetch it again")
+    elf_class, order, machine = head[4], head[5], int.from_bytes(head[18:20], "little")
+    here = _MACHINES.get(platform.machine())
+    foreign = order != _LITTLE_ENDIAN or (elf_class == _CLASS_64 and here is not None and machine != here)
+    return elf_class, foreign
+
+
 def _has_interpreter_segment(path: Path, head: bytes, elf_class: int) -> bool:
     """Whether the ELF file asks for a dynamic loader; static and static-pie files do not."""
-    try:
-        fields = _EHDR[elf_class].unpack_from(head)
-    except struct.error as error:
-        raise CommandError(f"{path} cannot be run", "its ELF header is cut short", "build or fetch it again") from error
+    fields = _EHDR[elf_class].unpack_from(head.ljust(64, b"\0"))
     offset, entry_bytes, count = fields[4], fields[8], fields[9]
     if not 4 <= entry_bytes <= 256:
         return False
@@ -154,8 +169,8 @@ def check_command(command: Sequence[str], environment: Mapping[str, str] | None 
             break
         program = _interpreter(program, head, environment)
         head = _head(program)
-    elf_class = head[4] if head.startswith(_ELF_MAGIC) and len(head) > 4 else 0
-    known = elf_class in _EHDR
+    elf_class, foreign = _elf_kind(program, head)
+    known = elf_class in _EHDR and not foreign
     return CommandFacts(
         path=path,
         program=program,
@@ -163,4 +178,5 @@ def check_command(command: Sequence[str], environment: Mapping[str, str] | None 
         static=known and not _has_interpreter_segment(program, head, elf_class),
         setuid=_gains_privilege(program),
         bits={_CLASS_32: 32, _CLASS_64: 64}.get(elf_class, 0),
+        foreign=foreign,
     )

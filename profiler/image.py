@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
+from elftools.elf.segments import NoteSegment
 
 PAGE_BYTES = 4096
 _PF_X = 1
@@ -73,7 +74,7 @@ class Image:
         try:
             with Path(path).open("rb") as stream:
                 data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-            elf = ELFFile(data)
+            elf = ELFFile(data)  # type: ignore[arg-type]  # reads, seeks and tells like a file
             if elf.elfclass != 64:
                 return None
             segments = [
@@ -186,6 +187,8 @@ def _search_table(header: bytes, vaddr: int) -> np.ndarray:
 
 def _build_id(elf: ELFFile) -> bytes:
     for segment in elf.iter_segments("PT_NOTE"):
+        if not isinstance(segment, NoteSegment):
+            continue
         for note in segment.iter_notes():
             if note["n_type"] == "NT_GNU_BUILD_ID":
                 return bytes.fromhex(note["n_desc"])

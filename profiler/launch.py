@@ -6,9 +6,9 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class LaunchOptions:
     max_trace_bytes: int = DEFAULT_MAX_TRACE_BYTES  # of samples, and of one process's allocations
     preload: bool = True
     force: bool = False  # permit a rate above the cap
+    plan: str | None = None  # the plan that `env` makes the shim follow, for the trace to name
+    tiers: tuple[str, ...] = ("dram",)  # names of the tiers by the shim's numbers
     discard_stdout: bool = False  # for runs that repeat one whose results were seen already
 
 
@@ -61,6 +63,8 @@ class LaunchResult:
     periods: Mapping[str, int] = field(default_factory=dict)  # by event: what one sample stands for
     notes: tuple[dict[str, str], ...] = ()  # {code, text}
     sample_cost_s: float = 0.0  # time that samples took from the program, as estimated by the calibration
+    plan: str | None = None  # as in the options
+    tiers: tuple[str, ...] = ("dram",)
     skid: Mapping[str, Any] = field(default_factory=dict)  # profiler.skid's calibration; empty: none was made
 
     @property
@@ -97,41 +101,68 @@ def program_environment(raw: Path, options: LaunchOptions, preload: bool) -> dic
     return extra
 
 
+class _Relay:
+    """Passes signals on to the launcher, also those that come while it is being started."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._early: list[int] = []
+
+    def __call__(self, number: int, _frame: object) -> None:
+        if self._process is None:
+            self._early.append(number)
+        else:
+            self._process.send_signal(number)
+
+    def attach(self, process: "subprocess.Popen[bytes]") -> None:
+        """From now on, and what has come so far."""
+        self._process = process
+        for number in self._early:
+            process.send_signal(number)
+
+
+def _stay(_number: int, _frame: object) -> None:
+    """Outlive the program: it decides what the terminal's signals mean, and gets them by itself."""
+
+
 @contextmanager
-def _signals_go_to(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """The terminal's signals reach the program by themselves; those that are sent to this process are passed on.
+def _signals_relayed() -> Iterator[_Relay]:
+    """Signals that are sent to this process go to the program.
 
     Signals that were ignored stay ignored, so that `nohup` and background jobs mean what they say.
     """
+    relay = _Relay()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield relay
         return
-
-    def stay(_number: int, _frame: object) -> None:
-        """Outlive the program: it decides what the signal means."""
-
-    def pass_on(number: int, _frame: object) -> None:
-        process.send_signal(number)
-
-    handlers = {signal.SIGINT: stay, signal.SIGQUIT: stay, signal.SIGTERM: pass_on, signal.SIGHUP: pass_on}
+    handlers: dict[signal.Signals, Callable[[int, object], None]] = {
+        signal.SIGINT: _stay,
+        signal.SIGQUIT: _stay,
+        signal.SIGTERM: relay,
+        signal.SIGHUP: relay,
+    }
     before = {number: signal.getsignal(number) for number in handlers}
     for number, handler in handlers.items():
         if before[number] is not signal.SIG_IGN:
             signal.signal(number, handler)
     try:
-        yield
+        yield relay
     finally:
         for number, handler_before in before.items():
             signal.signal(number, handler_before)
 
 
-def _start(arguments: list[str], discard_stdout: bool) -> "subprocess.Popen[bytes]":
-    try:
-        # Descriptors that the user's shell handed on (a make jobserver, <(...)) are the program's too.
-        return subprocess.Popen(arguments, close_fds=False, stdout=subprocess.DEVNULL if discard_stdout else None)
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise CommandError("the command cannot be started", why, "shorten its arguments or environment") from error
+def _start_and_wait(arguments: list[str], stdout: int | None) -> int:
+    """The launcher's exit status; negative if a signal ended it."""
+    with _signals_relayed() as relay:
+        try:
+            # Descriptors that the user's shell handed on (a make jobserver, <(...)) are the program's too.
+            process = subprocess.Popen(arguments, close_fds=False, stdout=stdout)
+        except OSError as error:
+            why = (error.strerror or str(error)).lower()
+            raise CommandError("the command cannot be started", why, "shorten its arguments or environment") from error
+        relay.attach(process)
+        return process.wait()
 
 
 def _report(raw: Path) -> dict[str, Any]:
@@ -190,7 +221,7 @@ def launch(
     facts
         What `check_command` said, if it has been asked already.
     stdout
-        A descriptor for the program's standard output, or `subprocess.DEVNULL`; this process's own by default.
+        A descriptor for the program's standard output; this process's own by default.
 
     Returns
     -------
@@ -218,13 +249,13 @@ def launch(
         arguments += ["--event", event.argument()]
     for name, value in program_environment(raw.absolute(), options, preloaded).items():
         arguments += ["--env", f"{name}={value}"]
-    process = _start([*arguments, "--", *command], options.discard_stdout)
-    with _signals_go_to(process):
-        status = process.wait()
+    if stdout is None and options.discard_stdout:
+        stdout = subprocess.DEVNULL
+    status = _start_and_wait([*arguments, "--", *command], stdout)
     report = _report(raw)
     if report.get("exec_error"):
         why = os.strerror(report["exec_error"]).lower()
         raise CommandError(f"{command[0]} cannot be run", why, "check that it is a program for this machine")
     if not report and status == _STATUS_LAUNCHER_FAILED:
         raise TierprofError(f"folder {raw} cannot be recorded into", "the launcher's line above says why", "choose another folder")
-    return _result(report, status, source, preloaded, notes)
+    return replace(_result(report, status, source, preloaded, notes), plan=options.plan, tiers=options.tiers)

@@ -2,20 +2,20 @@
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
-_FRAMES_SHOWN = 3
 _NAME_LENGTH = 100
 
 # Words in a function's name that make it a supplier of memory, whoever wrote it: malloc, PyMem_RawRealloc, GB_malloc_memory,
 # operator new, std::vector::_M_realloc_insert, mmap, aligned_alloc, igraph_vector_reserve, strdup.
 _ALLOCATOR = re.compile(
-    r"alloc|\bnew\b|mmap|mremap|memalign|resize|reserve|strdup|_zn[wa]|sbrk|get_?memory|_m_(create|insert|append|default)", re.I
+    r"alloc|\bnew\b|mem_?\w*new|mmap|mremap|memalign|resize|reserve|strdup|_zn[wa]|sbrk|get_?memory|_m_(create|insert|append|default)", re.I
 )
-# Words of a function that makes its caller's object: it is named, and so is the caller.
-_MAKER = re.compile(
-    r"new|create|init|make|dup|copy|clone|build|grow|expand|extend|insert|push|append|assign|construct|emplace|array|vector|matrix", re.I
-)
+# Words of a function that makes its caller's object: it is named, and so is the caller it works for.
+_MAKER = re.compile(r"new|create|init|make|dup|copy|clone|build|grow|expand|extend|insert|push|append|assign|construct|emplace", re.I)
+# Frames of an interpreter between its program and a library; which function they call is not theirs to tell.
+_INTERPRETER = re.compile(r"^_?Py(Eval|Object)_|vectorcall|^(cfunction|type|slot|method)_|^_cffi_|^builtin_")
 
 
 class Frame(NamedTuple):
@@ -37,8 +37,7 @@ class Frame(NamedTuple):
         """The function without template arguments and parameters; module and offset where it has no name."""
         if not self.function:
             return f"{self.module}+{self.offset:#x}"
-        name = without_arguments(self.function)
-        return f"{name} {self.file}:{self.line}" if self.file and self.line else name
+        return without_arguments(self.function)
 
     @property
     def full(self) -> str:
@@ -49,7 +48,7 @@ class Frame(NamedTuple):
 
 def without_arguments(function: str) -> str:
     """A C++ name without what stands in angle brackets and parentheses: ``std::vector::push_back``."""
-    if "operator" in function or "<" not in function and "(" not in function:
+    if "operator" in function or not ("<" in function or "(" in function):
         return function
     kept, depth = [], 0
     for letter in function:
@@ -72,6 +71,11 @@ def own_frame(frames: Sequence[Frame]) -> int:
     return next((place for place, frame in enumerate(frames) if not is_allocator(frame)), 0)
 
 
+def _says_what_for(frame: Frame) -> bool:
+    name = without_arguments(frame.function)
+    return bool(name) and not (_ALLOCATOR.search(name) or _MAKER.search(name) or _INTERPRETER.search(name))
+
+
 def site_name(frames: Sequence[Frame]) -> str:
     """The name of a site.
 
@@ -83,17 +87,15 @@ def site_name(frames: Sequence[Frame]) -> str:
     Returns
     -------
     str
-        ``GB_new_bix <- GB_new <- GrB_vxm``: the innermost frame that is no allocator, followed by its callers as long as what has been
-        named only makes what its caller asked for, and at most three. ``?`` without frames.
+        ``load_edges graph.c:42``: the innermost frame that is no allocator, with its line where that is known. If that only makes
+        what its caller asked for, then also the first caller that does not: ``GB_new_bix <- GB_ewise_fulln``. ``?`` without frames.
     """
     if not frames:
         return "?"
-    shown: list[str] = []
-    for frame in frames[own_frame(frames) :]:
-        if frame.short not in shown:
-            shown.append(frame.short)
-        named_well = frame.function and not _MAKER.search(without_arguments(frame.function))
-        if named_well or len(shown) == _FRAMES_SHOWN:
-            break
+    own = own_frame(frames)
+    first = frames[own]
+    shown = [f"{first.short} {first.file}:{first.line}" if first.file and first.line else first.short]
+    if not first.function or _MAKER.search(without_arguments(first.function)):
+        shown.extend(caller.short for caller in islice(filter(_says_what_for, frames[own + 1 :]), 1))
     name = " <- ".join(shown)
     return name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 3] + "..."

@@ -39,10 +39,10 @@ def _launch(command: Sequence[str], raw: Path, options: LaunchOptions, facts: Co
 
 def _convert(raw: Path, trace: Path, result: LaunchResult, command: Sequence[str]) -> str | None:
     """Convert and remove the raw folder; or keep it and say in one line why. The program has run: nothing may be raised."""
-    from tierprof.profiler.convert import convert  # after the run: its imports take longer than many a program
-
     try:
-        convert(raw, trace, result, command)
+        from tierprof.profiler.convert import convert  # not before: its imports take longer than many a program
+
+        convert(raw, trace, result, command, plan=result.plan, tiers=result.tiers)
     except TierprofError as error:
         why = str(error)
     except OSError as error:

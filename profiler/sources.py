@@ -22,10 +22,10 @@ HARD_MAX_RATE_HZ = 20000.0  # a period of some 10 us can hang a machine
 # A clock in step with the kernel's tick, or with the program's own rhythm, sees always the same phase of it.
 _OUT_OF_STEP = 1.0017
 
-# A sampled page fault costs some 0.6 us and counting one 0.06 us (`tierprof-launch --cost`), beside 0.5 us and more for
-# the fault itself: one in 17 is 4 % of a bare-metal fault, 1 % of one in a virtual machine. Prime, so that strides over
-# pages do not always hide the same ones.
-FAULT_PERIOD = 17
+# Counting a page fault costs some 60 ns and sampling one 600 ns more (`tierprof-launch --cost`), beside 1300 ns for the
+# fault itself: one in 31 adds 6 % to a program that does nothing else, 3 % where half of the time goes into faults, and
+# less would not save much. Prime, so that strides over pages do not always hide the same ones.
+FAULT_PERIOD = 31
 
 # Loads that waited for less are the cache's, and no object's to answer for.
 _LOAD_LATENCY_CYCLES = 30

@@ -17,7 +17,7 @@ from tierprof.profiler.image import Image, SymbolTable
 from tierprof.profiler.modules import Images
 
 # Line programs of a large library take seconds each to run in Python; names matter more than lines.
-LINE_BUDGET_S = 5.0
+LINE_BUDGET_S = 1.5
 _DEBUG_FOLDER = Path("/usr/lib/debug/.build-id")
 
 
@@ -46,8 +46,11 @@ class Symboliser:
         self._lines: dict[str, _Lines | None] = {}
 
     def symbols(self, places: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Symbol]:
-        """Name every (path, virtual address); C++ names come demangled where c++filt is installed."""
-        found = {place: self._symbol(*place) for place in sorted(set(places))}
+        """Name every (path, virtual address), those that matter most first: the time for lines may end before all have one.
+
+        C++ names come demangled where c++filt is installed.
+        """
+        found = {place: self._symbol(*place) for place in dict.fromkeys(places)}
         plain = demangle({symbol.function for symbol in found.values()})
         return {place: symbol._replace(function=plain.get(symbol.function, symbol.function)) for place, symbol in found.items()}
 

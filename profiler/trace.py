@@ -104,7 +104,9 @@ class Trace:
     def write(self, name: str, table: pa.Table | pd.DataFrame) -> None:
         """Write a table, replacing an older one at once or not at all; cast to its schema where it has one."""
         arrow = pa.Table.from_pandas(table, preserve_index=False) if isinstance(table, pd.DataFrame) else table
-        if name in TABLES:
+        if name in TABLES and arrow.num_rows == 0:
+            arrow = TABLES[name].empty_table()  # without rows pandas knows no types to cast
+        elif name in TABLES:
             arrow = arrow.select(TABLES[name].names).cast(TABLES[name])
         part = self._file(name).with_suffix(".part")
         pq.write_table(arrow, part, compression="zstd")

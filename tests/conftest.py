@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from tierprof.base.native import native_path
 from tierprof.base.schema import TABLES
+from tierprof.profiler.raw import MetaStream, read_allocations, read_counters, read_meta
 from tierprof.profiler.trace import Trace, create_trace_folder
 
 PROGRAMS = Path(__file__).parent / "programs"
@@ -35,6 +37,29 @@ class ShimRun(NamedTuple):
 
     raw: Path
     completed: subprocess.CompletedProcess[bytes]
+
+
+class RawProcess(NamedTuple):
+    """What one process left in the raw folder: one image of it, exec starts another."""
+
+    meta: MetaStream
+    records: np.ndarray
+    counters: dict[str, int | list[dict[str, int]]]
+
+
+def read_raw_folder(raw: Path) -> list[RawProcess]:
+    """All processes of a raw folder, in order of their start."""
+    processes = []
+    for meta in raw.glob("meta.*.bin"):
+        alloc, counters = (meta.with_name(meta.name.replace("meta", kind, 1)) for kind in ("alloc", "counters"))
+        processes.append(RawProcess(read_meta(meta), read_allocations(alloc), read_counters(counters)))
+    return sorted(processes, key=lambda process: process.meta.process.start_ns)
+
+
+@pytest.fixture(scope="session")
+def read_raw() -> Callable[[Path], list[RawProcess]]:
+    """`read_raw(folder)`: what each process left there, in order of their start."""
+    return read_raw_folder
 
 
 @pytest.fixture(scope="session")

@@ -118,7 +118,9 @@ def strip(full: Trace, target: Path, job: Job, argv: Sequence[str]) -> int:
         "emptied": list(EMPTIED),
         "dropped": ["recipes"],
     }
-    small = Trace(part, {**full.meta, "program": job.workload.name, "provenance": provenance})
+    command = [Path(word).name if Path(word).is_absolute() else word for word in full.meta["command"]]
+    meta = {name: value for name, value in full.meta.items() if name != "cwd"}
+    small = Trace(part, {**meta, "command": command, "program": job.workload.name, "provenance": provenance})
     for name in KEPT:
         small.write(name, full.table(name))
     small.write("allocations", trim_allocations(full))

@@ -28,9 +28,10 @@ def pagerank(args: Namespace, phases: Phases) -> np.ndarray:
         del graph
     with phases.phase("compute"):
         rank = Vector.from_scalar(1.0 / vertices, vertices, dtype=float)
+        share = Vector(float, vertices)
         for _ in phases.steps(args.iterations):
-            share = rank.ewise_mult(damped, binary.truediv).new()
-            rank = Vector.from_scalar((1.0 - DAMPING) / vertices, vertices, dtype=float)
+            share << rank.ewise_mult(damped, binary.truediv)
+            rank << (1.0 - DAMPING) / vertices
             # The graph is symmetric, so rows list the neighbours that a vertex gathers from.
             rank(binary.plus) << semiring.plus_second(adjacency @ share)
     return rank.to_dense()

@@ -4,7 +4,7 @@
 #include "pages.h"
 
 #define TPI_SLOTS (1u << 18)
-#define TPI_FIRST_LOOKS 16 /* runs of the bin where some may be too short that are looked at */
+#define TPI_LOOKS 16 /* runs of a bin that are looked at: some may be too short */
 
 #define TPI_PAGE_SHIFT 12
 #define TPI_INDEX_LEAF_SHIFT 18
@@ -94,13 +94,19 @@ static void tpi_unlink(struct tpi_extents *extents, uint32_t slot) {
     extents->free_bytes -= run->size;
 }
 
-static uint32_t tpi_find_fit(const struct tpi_extents *extents, size_t size) {
-    unsigned bin = tpi_bin(size);
-    uint32_t slot = extents->bins[bin];
-    for (int looks = 0; slot != 0 && looks < TPI_FIRST_LOOKS; looks++, slot = extents->slots[slot].next)
-        if (extents->slots[slot].size >= size) return slot;
-    while (++bin < TPI_BINS)
-        if (extents->bins[bin] != 0) return extents->bins[bin];
+/* Where in the run `size` bytes at `align` would lie; 0: it is too short. */
+static uintptr_t tpi_fit(const struct tpi_extent *run, size_t size, size_t align) {
+    uintptr_t start = tpi_round_up(run->start, align);
+    return start + size <= run->start + run->size ? start : 0;
+}
+
+/* The first run that fits, smallest bins first. In bins of size + align and more the first one does. */
+static uint32_t tpi_find_fit(const struct tpi_extents *extents, size_t size, size_t align) {
+    for (unsigned bin = tpi_bin(size); bin < TPI_BINS; bin++) {
+        uint32_t slot = extents->bins[bin];
+        for (int looks = 0; slot != 0 && looks < TPI_LOOKS; looks++, slot = extents->slots[slot].next)
+            if (tpi_fit(&extents->slots[slot], size, align) != 0) return slot;
+    }
     return 0;
 }
 
@@ -117,12 +123,9 @@ static void tpi_carve(struct tpi_extents *extents, uint32_t slot, uintptr_t star
 }
 
 void *tpi_extents_take(struct tpi_extents *extents, size_t size, size_t align, bool *zeroed) {
-    if (extents->slots == NULL) return NULL;
-    size_t slack = align > TPI_PAGE_BYTES ? align - TPI_PAGE_BYTES : 0;
-    if (size + slack < size) return NULL;
-    uint32_t slot = tpi_find_fit(extents, size + slack);
+    uint32_t slot = extents->slots != NULL ? tpi_find_fit(extents, size, align) : 0;
     if (slot == 0) return NULL;
-    uintptr_t start = slack ? tpi_round_up(extents->slots[slot].start, align) : extents->slots[slot].start;
+    uintptr_t start = tpi_fit(&extents->slots[slot], size, align);
     *zeroed = extents->slots[slot].zeroed;
     tpi_carve(extents, slot, start, size);
     return (void *)start;

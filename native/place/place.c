@@ -191,25 +191,24 @@ void tp_place_fork_prepare(void) {
         tpi_note(TP_NOTE_OTHER, 0, "no memory for a forked child's copy of a file-backed tier: it shares it");
 }
 
-static void tpi_unlock_all(void) {
+void tp_place_fork_parent(void) {
+    if (!tp_place_active()) return;
+    tpi_snapshot_discard();
     for (unsigned i = tpi_place.n_tiers; i-- > 0;) {
         tpi_pmem_unlock(&tpi_place.tiers[i]);
         tpi_drop_lock(&tpi_place.tiers[i].lock);
     }
 }
 
-void tp_place_fork_parent(void) {
-    if (!tp_place_active()) return;
-    tpi_snapshot_discard();
-    tpi_unlock_all();
-}
-
+/* Locks are renewed, not released: a child that a raw clone made comes here without the prepare handler, and
+ * then any thread of the parent may have held them. */
 void tp_place_fork_child(struct tp_counters *counters) {
     if (!tp_place_active()) return;
     tpi_snapshot_install();
-    tpi_unlock_all(); /* the thread that took them is the one that lives on */
     for (unsigned i = 0; i < tpi_place.n_tiers; i++) {
         struct tpi_tier *tier = &tpi_place.tiers[i];
+        tp_lock_renew(&tier->lock);
+        tpi_pmem_lock_renew(tier);
         tier->counters = &counters->tiers[i];
         tier->counters->live_bytes = tier->counters->peak_bytes = tier->live_bytes;
         if (tier->plan->kind != TP_TIER_PMEM || !tier->open) continue;

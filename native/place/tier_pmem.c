@@ -116,6 +116,10 @@ void tpi_pmem_unlock(struct tpi_tier *tier) {
     tpi_drop_lock(&tpi_pmems[tier->index].lock);
 }
 
+void tpi_pmem_lock_renew(struct tpi_tier *tier) {
+    tp_lock_renew(&tpi_pmems[tier->index].lock);
+}
+
 void tpi_pmem_stop_memkind(struct tpi_tier *tier) {
     tpi_pmems[tier->index].memkind.usable = false;
 }

@@ -9,6 +9,7 @@ bool tpi_pmem_is_memkinds(const struct tpi_tier *tier, uint64_t device, uint64_t
 
 void tpi_pmem_lock(struct tpi_tier *tier);
 void tpi_pmem_unlock(struct tpi_tier *tier);
+void tpi_pmem_lock_renew(struct tpi_tier *tier); /* in a forked child */
 
 /* A forked child frees what it has inherited, but its memkind would make the parent's file larger. */
 void tpi_pmem_stop_memkind(struct tpi_tier *tier);

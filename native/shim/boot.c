@@ -8,16 +8,7 @@
 enum { TPI_ARENA_BYTES = 256 * 1024, TPI_PREFIX_BYTES = 16 };
 
 static _Alignas(1 << TPI_PAGE_SHIFT) char tpi_arena[TPI_ARENA_BYTES];
-static size_t tpi_used, tpi_marked;
-
-/* Two threads may mark a page twice, which does no harm: it is never unmarked. */
-static bool tpi_mark(size_t end) {
-    size_t marked = __atomic_load_n(&tpi_marked, __ATOMIC_ACQUIRE);
-    for (; marked < end; marked += 1u << TPI_PAGE_SHIFT)
-        if (tp_pagemap_add_start((uintptr_t)tpi_arena + marked) != 0) return false;
-    __atomic_store_n(&tpi_marked, marked, __ATOMIC_RELEASE);
-    return true;
-}
+static size_t tpi_used;
 
 void *tp_boot_allocate(size_t size, size_t align) {
     if (align < TPI_PREFIX_BYTES) align = TPI_PREFIX_BYTES;
@@ -26,7 +17,7 @@ void *tp_boot_allocate(size_t size, size_t align) {
         start = (used + TPI_PREFIX_BYTES + align - 1) & ~(align - 1);
         if (__builtin_add_overflow(start, size, &end) || end > TPI_ARENA_BYTES) return NULL;
     } while (!__atomic_compare_exchange_n(&tpi_used, &used, end, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
-    if (!tpi_mark(end)) return NULL;
+    if (tp_pagemap_add_start((uintptr_t)tpi_arena + start) != 0) return NULL;
     *(size_t *)(void *)(tpi_arena + start - sizeof(size_t)) = size;
     return tpi_arena + start;
 }

@@ -1,5 +1,5 @@
 /* boot.h - memory for calls that come before the real functions are known: the dynamic linker's own, and those of
- * dlsym while it looks for them. Never given back; its pages are marked in the pagemap, so that free() meets it on
+ * dlsym while it looks for them. Never given back; its blocks are starts in the pagemap, so that free() meets them on
  * the slow path only.
  */
 #ifndef TP_BOOT_H

@@ -42,8 +42,9 @@ struct tp_real {
 
 extern struct tp_real tp_real;
 
-/* Where malloc comes from, if that is not the C library; NULL otherwise. `code` becomes the object's range. */
+/* The name of the object that malloc comes from, and the object, if that is not the C library; NULL otherwise. *hooked:
+ * calls of it come through the hooks. */
 struct tp_object;
-const char *tp_real_foreign_malloc(struct tp_object *code);
+const char *tp_real_foreign_malloc(struct tp_object *object, bool *hooked);
 
 #endif

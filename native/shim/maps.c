@@ -53,15 +53,14 @@ bool tp_maps_add(tp_guard *guard, const struct tp_map *map) {
 static void tpi_keep(struct tp_map_pieces *removed, struct tp_map piece, uintptr_t start, uintptr_t end) {
     piece.start = start;
     piece.end = end;
-    if (removed->n_pieces < TP_MAP_PIECES) removed->pieces[removed->n_pieces] = piece;
-    removed->n_pieces++;
+    removed->pieces[removed->n_pieces++] = piece;
 }
 
 void tp_maps_remove(tp_guard *guard, uintptr_t start, uintptr_t end, struct tp_map_pieces *removed) {
     removed->n_pieces = 0;
     tp_guard_lock(guard, &tpi_lock);
     size_t first = tpi_first_behind(start), last = first;
-    for (; last < tpi_count && tpi_maps[last].start < end; last++) {
+    for (; last < tpi_count && tpi_maps[last].start < end && removed->n_pieces < TP_MAP_PIECES; last++) {
         const struct tp_map *map = &tpi_maps[last];
         tpi_keep(removed, *map, map->start > start ? map->start : start, map->end < end ? map->end : end);
     }

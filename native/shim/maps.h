@@ -10,22 +10,22 @@ struct tp_map {
     uintptr_t start, end;
     uint32_t site;
     uint8_t tier;
-    uint8_t file; /* 1: of a file, not anonymous */
-    uint16_t unused;
+    bool file;   /* of a file, not anonymous */
+    bool placed; /* placement was asked, and is to be told of the end */
 };
 
-/* A removal keeps this many pieces, so that a failed system call can put them back. */
-#define TP_MAP_PIECES 8u
+#define TP_MAP_PIECES 16u
 
 struct tp_map_pieces {
-    unsigned n_pieces; /* how many were removed, of which at most TP_MAP_PIECES are kept */
+    unsigned n_pieces;
     struct tp_map pieces[TP_MAP_PIECES];
 };
 
 /* Adds a range that no tracked one overlaps. False without memory. */
 bool tp_maps_add(tp_guard *guard, const struct tp_map *map);
 
-/* Removes what of [start, end) is tracked. */
+/* Removes what of [start, end) is tracked, and tells what that was, so that a failed system call can put it back. If
+ * there are more than TP_MAP_PIECES, only the first ones are removed: call it again. */
 void tp_maps_remove(tp_guard *guard, uintptr_t start, uintptr_t end, struct tp_map_pieces *removed);
 
 void tp_maps_fork_prepare(tp_guard *guard);

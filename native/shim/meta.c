@@ -12,6 +12,7 @@ enum { TPI_RESERVE_STEP = 64 * 1024, TPI_RESERVE_FOR_NOTES = 4096, TPI_MAX_SEQ =
 
 static tp_lock tpi_lock = TP_LOCK_INIT;
 static uint32_t tpi_pid, tpi_seq;
+static tp_meta_path tpi_path;
 static uint64_t tpi_written, tpi_reserved;
 static bool tpi_open, tpi_failed;
 static uint64_t tpi_noted; /* bit per note code below 64 */
@@ -32,7 +33,7 @@ static char *tpi_append_number(char *to, const char *end, uint32_t number) {
     return to;
 }
 
-void tp_meta_path(const char *kind, char path[TP_META_PATH_BYTES]) {
+void tp_meta_name(const char *kind, tp_meta_path path) {
     const char *end = path + TP_META_PATH_BYTES - 1;
     char *to = tpi_append_text(path, end, tp_options.dir);
     to = tpi_append_text(to, end, "/");
@@ -58,9 +59,7 @@ static bool tpi_reserve(int fd, uint64_t size, bool urgent) {
 }
 
 static bool tpi_write_parts(const struct tp_meta_part *parts, unsigned n_parts, uint64_t size, bool urgent) {
-    char path[TP_META_PATH_BYTES];
-    tp_meta_path("meta", path);
-    int fd = tp_raw_open(path, O_WRONLY | O_APPEND, 0);
+    int fd = tp_raw_open(tpi_path, O_WRONLY | O_APPEND, 0);
     if (fd < 0) return false;
     bool written = tpi_reserve(fd, size, urgent) && tpi_written + size <= tp_raw_file_limit();
     struct iovec vector[TP_META_PARTS + 1];
@@ -103,10 +102,9 @@ void tp_meta_exit(tp_guard *guard) {
 
 /* The first SEQ whose name is new: a pid lives on through exec, and comes back after some time. */
 static int tpi_create(void) {
-    char path[TP_META_PATH_BYTES];
     for (tpi_seq = 0; tpi_seq < TPI_MAX_SEQ; tpi_seq++) {
-        tp_meta_path("meta", path);
-        int fd = tp_raw_open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0644);
+        tp_meta_name("meta", tpi_path);
+        int fd = tp_raw_open(tpi_path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0644);
         if (fd >= 0 || errno != EEXIST) return fd;
     }
     return -1;

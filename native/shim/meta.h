@@ -3,6 +3,8 @@
 #ifndef TP_META_H
 #define TP_META_H
 
+#include <limits.h>
+
 #include "guard.h"
 
 /* A record is put together from parts that lie apart. */
@@ -12,10 +14,13 @@ struct tp_meta_part {
 };
 
 #define TP_META_PARTS 4u
-#define TP_META_PATH_BYTES 4200u
 
-/* Where a file of this process lies: FOLDER/kind.PID.SEQ.bin. */
-void tp_meta_path(const char *kind, char path[TP_META_PATH_BYTES]);
+/* FOLDER/kind.PID.SEQ.bin; too long for the stack of a small thread. */
+#define TP_META_PATH_BYTES (PATH_MAX + 64)
+typedef char tp_meta_path[TP_META_PATH_BYTES];
+
+/* Where a file of this process lies. */
+void tp_meta_name(const char *kind, tp_meta_path path);
 
 /* Picks SEQ, makes the file, writes its header and the process record. False: the folder cannot be written to. */
 bool tp_meta_start(tp_guard *guard, bool forked);

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Smaller would track what glibc's smallest chunk holds: all costs, no object anybody could place. */
 #define TPI_THRESHOLD_MIN 16u
@@ -32,6 +34,22 @@ static bool tpi_read_BYTES(const char *text, tpi_type_BYTES *value) {
 static void tpi_default_TEXT(const char *text, tpi_type_TEXT *value) { tpi_read_TEXT(text, value); }
 static void tpi_default_BYTES(uint64_t bytes, tpi_type_BYTES *value) { *value = bytes; }
 
+/* The program may change its folder, and files are opened by path again and again. */
+static bool tpi_make_absolute(tpi_type_TEXT *path) {
+    tpi_type_TEXT folder;
+    if ((*path)[0] == '\0' || (*path)[0] == '/') return true;
+    size_t length = strlen(*path) + 1;
+    long folder_bytes = syscall(SYS_getcwd, folder, sizeof folder); /* counts the final NUL */
+    if (folder_bytes <= 1 || (size_t)folder_bytes + length > sizeof *path) {
+        (*path)[0] = '\0';
+        return false;
+    }
+    memmove(*path + folder_bytes, *path, length);
+    memcpy(*path, folder, (size_t)folder_bytes);
+    (*path)[folder_bytes - 1] = '/';
+    return true;
+}
+
 const char *tp_options_read(void) {
     const char *bad = NULL;
 #define TPI_READ(field, environment, type, fallback, help)                                                         \
@@ -42,6 +60,7 @@ const char *tp_options_read(void) {
     }
     TP_OPTIONS(TPI_READ)
 #undef TPI_READ
+    if (!tpi_make_absolute(&tp_options.dir)) bad = "TIERPROF_DIR";
     if (tp_options.threshold_bytes < TPI_THRESHOLD_MIN) tp_options.threshold_bytes = TPI_THRESHOLD_MIN;
     return bad;
 }

@@ -18,7 +18,7 @@ struct tp_owner {
     uint32_t site;
     uint8_t kind; /* enum tp_owner_kind */
     uint8_t tier;
-    uint16_t unused;
+    bool accounted; /* with placement, which is to be told of the end */
 };
 
 /* Adds an owner, replacing one at the same address. False without memory: the allocation is not tracked then. */

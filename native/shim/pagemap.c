@@ -6,6 +6,7 @@
 #define TPI_LEAF_BYTES (1u << TPI_LEAF_SHIFT)
 
 uint8_t *tp_pagemap_top[TPI_TOP_ENTRIES];
+uint8_t tp_pagemap_filter[1u << TPI_FILTER_BITS];
 
 /* The byte for the page, its leaf made if need be; NULL outside 47 bits or without memory. */
 static uint8_t *tpi_page(uintptr_t address) {
@@ -24,23 +25,29 @@ static uint8_t *tpi_page(uintptr_t address) {
     return &leaf[(address >> TPI_PAGE_SHIFT) & (TPI_LEAF_BYTES - 1)];
 }
 
+/* Adds 1 or -1 to the counter in the bits of `mask`. One that has reached its end stays there: how many it stands for is
+ * not known any more. */
+static void tpi_count(uint8_t *counter, uint8_t mask, int by) {
+    uint8_t old = __atomic_load_n(counter, __ATOMIC_RELAXED);
+    do {
+        if ((old & mask) == mask || (by < 0 && (old & mask) == 0)) return;
+    } while (!__atomic_compare_exchange_n(counter, &old, (uint8_t)(old + by), true, __ATOMIC_RELEASE,
+                                          __ATOMIC_RELAXED));
+}
+
 int tp_pagemap_add_start(uintptr_t address) {
     uint8_t *page = tpi_page(address);
     if (page == NULL) return -1;
-    uint8_t old = __atomic_load_n(page, __ATOMIC_RELAXED);
-    do {
-        if ((old & TPI_STARTS_MASK) == TPI_STARTS_MASK) return 0;
-    } while (!__atomic_compare_exchange_n(page, &old, (uint8_t)(old + 1), true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    tpi_count(tpi_pagemap_counter(address), UINT8_MAX, 1);
+    tpi_count(page, TPI_STARTS_MASK, 1);
     return 0;
 }
 
 void tp_pagemap_remove_start(uintptr_t address) {
     uint8_t *page = tpi_page(address);
     if (page == NULL) return;
-    uint8_t old = __atomic_load_n(page, __ATOMIC_RELAXED);
-    do { /* a saturated count stays: how many starts the page really has is not known any more */
-        if ((old & TPI_STARTS_MASK) == TPI_STARTS_MASK || (old & TPI_STARTS_MASK) == 0) return;
-    } while (!__atomic_compare_exchange_n(page, &old, (uint8_t)(old - 1), true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
+    tpi_count(page, TPI_STARTS_MASK, -1);
+    tpi_count(tpi_pagemap_counter(address), UINT8_MAX, -1);
 }
 
 int tp_pagemap_set_tier(uintptr_t address, size_t size, unsigned tier) {

@@ -1,13 +1,17 @@
 /* pagemap.h - one byte for each 4 KiB page of the address space: is a tracked allocation's start in it,
  * and which tier is the page in. Read without locks from free() and from signal handlers.
  *
+ * A filter of counters by address goes with it: small blocks that share a page with a tracked start are common (a
+ * stream's buffer lies amid them), and each of their frees would take the slow path.
+ *
  * Two levels: address >> 30 picks a leaf of 2^18 bytes; leaves are made when first written to.
  */
 #ifndef TP_PAGEMAP_H
 #define TP_PAGEMAP_H
 
-#include <stdint.h>
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define TPI_PAGE_SHIFT 12
 #define TPI_LEAF_SHIFT 18
@@ -25,9 +29,23 @@ static inline uint8_t tp_pagemap_get(uintptr_t address) {
     return leaf ? leaf[(address >> TPI_PAGE_SHIFT) & ((1u << TPI_LEAF_SHIFT) - 1)] : 0;
 }
 
+#define TPI_FILTER_BITS 20
+
+extern uint8_t tp_pagemap_filter[1u << TPI_FILTER_BITS];
+
+static inline uint8_t *tpi_pagemap_counter(uintptr_t address) {
+    return &tp_pagemap_filter[((address >> 4) * 0x9e3779b97f4a7c15ull) >> (64 - TPI_FILTER_BITS)];
+}
+
+/* May `address` be a tracked start? False is certain. */
+static inline bool tp_pagemap_may_start(uintptr_t address) {
+    return __builtin_expect((tp_pagemap_get(address) & TPI_STARTS_MASK) != 0, 0) &&
+           __atomic_load_n(tpi_pagemap_counter(address), __ATOMIC_RELAXED) != 0;
+}
+
 static inline unsigned tp_pagemap_tier(uintptr_t address) { return tp_pagemap_get(address) >> TPI_TIER_SHIFT; }
 
-/* Counts a tracked start in, or out of, the page of `address`. Returns 0, or -1 without memory. */
+/* Counts a tracked start at `address` in, or out. Returns 0, or -1 without memory. */
 int tp_pagemap_add_start(uintptr_t address);
 void tp_pagemap_remove_start(uintptr_t address);
 

@@ -1,7 +1,7 @@
 /* process.h - the life of the shim in a process: start, threads, fork, end.
  *
- *   COLD ------> STARTING --> ACTIVE ------> ENDED (destructor has run; hooks go on as before)
- *   (no environ)         \--> PASSIVE (neither a raw folder nor a plan: hooks pass everything on)
+ *   COLD (no environment yet) --> ACTIVE --> ENDED (the destructor has run; hooks go on as before)
+ *                             \--> PASSIVE (neither a raw folder nor a plan: hooks pass everything on)
  *
  * What is wanted (tp_process_records, tp_place_active) is kept apart from what is: a process may place without
  * recording, and record without placing.
@@ -18,6 +18,12 @@ extern size_t tp_threshold;
 
 /* Starts the process, or the thread, or a forked child's new life, as needed. False: pass the call on. */
 bool tp_process_ready(tp_guard *guard);
+
+/* After dlclose: forgets what depends on where objects were, if any has gone. */
+void tp_process_unloaded(void);
+
+/* Is `address` in an allocator that is not the C library's? What it maps for itself is no object. */
+bool tp_process_in_foreign_malloc(uintptr_t address);
 
 /* Is there a file to write to? */
 bool tp_process_records(void);

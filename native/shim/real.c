@@ -110,12 +110,14 @@ static bool tpi_resolve(void) {
     return true;
 }
 
-const char *tp_real_foreign_malloc(struct tp_object *code) {
-    struct tp_object libc;
-    void *in_charge = dlsym(RTLD_DEFAULT, "malloc");
-    if (!tp_object_find((uintptr_t)dlsym(RTLD_NEXT, "gnu_get_libc_version"), &libc)) return NULL;
-    /* A program that brings its own malloc is asked before any preloaded library, and the hooks never are. */
-    if (in_charge != (void *)&malloc && tp_object_find((uintptr_t)in_charge, code)) return code->name;
-    if (!tp_object_find((uintptr_t)tp_real.malloc, code) || code->start == libc.start) return NULL;
-    return code->name;
+const char *tp_real_foreign_malloc(struct tp_object *object, bool *hooked) {
+    struct tp_object libc, own;
+    if (!tpi_resolve()) return NULL;
+    if (!tp_object_find((uintptr_t)dlsym(RTLD_DEFAULT, "gnu_get_libc_version"), &libc)) return NULL;
+    /* A program that brings its own malloc is asked before any preloaded library; even &malloc is the program's here. */
+    if (!tp_object_find((uintptr_t)dlsym(RTLD_DEFAULT, "malloc"), object)) return NULL;
+    if (!tp_object_find((uintptr_t)&tpi_resolve, &own)) return NULL;
+    *hooked = object->start == own.start;
+    if (*hooked && !tp_object_find((uintptr_t)tp_real.malloc, object)) return NULL;
+    return object->start == libc.start ? NULL : object->name;
 }

@@ -8,7 +8,7 @@
 
 #include "../common/rawio.h"
 
-enum { TPI_PAGE = 4096, TPI_COPY_PAGES = 4, TPI_TEXT_BYTES = 4096, TPI_MAX_SEARCHES = 4 };
+enum { TPI_PAGE = 4096, TPI_COPY_PAGES = TP_STACK_COPY_BYTES / TPI_PAGE, TPI_TEXT_BYTES = 512, TPI_MAX_SEARCHES = 4 };
 
 /* The kernel keeps at least this much free below the first thread's stack (MIN_GAP, 128 MiB on x86-64). */
 #define TPI_MAIN_STACK_BYTES ((uintptr_t)64 << 20)
@@ -36,23 +36,27 @@ static bool tpi_parse_line(const char *line, const char *end, struct tpi_mapping
     return tpi_hex(&line, end, &mapping->end);
 }
 
+/* Little stack is used, because the thread may have little. A line longer than the text has its numbers in front. */
 static bool tpi_find_mapping(uintptr_t address, struct tpi_mapping *mapping) {
     char text[TPI_TEXT_BYTES];
     size_t filled = 0;
+    bool found = false, line_begins = true;
     int fd = tp_raw_open("/proc/self/maps", O_RDONLY, 0);
     if (fd < 0) return false;
-    bool found = false;
-    while (!found) {
+    for (;;) {
         ssize_t part = syscall(SYS_read, fd, text + filled, sizeof text - filled);
         if (part <= 0) break;
         filled += (size_t)part;
-        char *line = text, *newline;
-        while (!found && (newline = memchr(line, '\n', (size_t)(text + filled - line))) != NULL) {
-            found = tpi_parse_line(line, newline, mapping) && address >= mapping->start && address < mapping->end;
-            line = newline + 1;
+        const char *line = text, *end = text + filled, *newline;
+        while ((newline = memchr(line, '\n', (size_t)(end - line))) != NULL || end - line == sizeof text) {
+            found = line_begins && tpi_parse_line(line, newline != NULL ? newline : end, mapping) &&
+                    address >= mapping->start && address < mapping->end;
+            if (found) break;
+            line_begins = newline != NULL;
+            line = newline != NULL ? newline + 1 : end;
         }
-        filled = (size_t)(text + filled - line);
-        if (filled == sizeof text) break; /* a line longer than any path allows */
+        if (found) break;
+        filled = (size_t)(end - line);
         memmove(text, line, filled);
     }
     tp_raw_close(fd);
@@ -83,14 +87,14 @@ struct tp_stack tp_stack_of(tp_guard *guard, uintptr_t sp) {
     if ((sp >= self->stack_low && sp < self->stack_high) || tpi_find_own(self, sp))
         return (struct tp_stack){sp, self->stack_high, 0};
 
-    if (self->stack_copy == NULL) self->stack_copy = tp_raw_pages(TPI_COPY_PAGES * TPI_PAGE);
+    if (self->stack_copy == NULL) self->stack_copy = tp_raw_pages(TP_STACK_COPY_BYTES);
     if (self->stack_copy == NULL) return (struct tp_stack){0, 0, 0};
     /* One piece a page: a copy stops at the first page that cannot be read, and keeps what was read before. */
     struct iovec pieces[TPI_COPY_PAGES];
     uintptr_t page = sp & ~(uintptr_t)(TPI_PAGE - 1);
     for (unsigned i = 0; i < TPI_COPY_PAGES; i++)
         pieces[i] = (struct iovec){(void *)(page + i * TPI_PAGE), TPI_PAGE};
-    struct iovec target = {self->stack_copy, TPI_COPY_PAGES * TPI_PAGE};
+    struct iovec target = {self->stack_copy, TP_STACK_COPY_BYTES};
     long copied = syscall(SYS_process_vm_readv, syscall(SYS_getpid), &target, 1ul, pieces, (unsigned long)TPI_COPY_PAGES, 0ul);
     if (copied <= 0) return (struct tp_stack){0, 0, 0};
     return (struct tp_stack){sp, page + (uintptr_t)copied, (intptr_t)((uintptr_t)self->stack_copy - page)};

@@ -5,6 +5,9 @@
 
 #include "guard.h"
 
+/* What a thread's copy of another stack takes. */
+#define TP_STACK_COPY_BYTES (4u * 4096u)
+
 /* Words in [low, high) can be read at address + shift. */
 struct tp_stack {
     uintptr_t low, high;

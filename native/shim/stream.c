@@ -23,12 +23,12 @@ static struct tpi_free_chunk tpi_free[TPI_FREE_CHUNKS];
 static unsigned tpi_free_count;
 static uint64_t tpi_next_chunk;
 static uint32_t tpi_recording;
-static char tpi_path[TP_META_PATH_BYTES];
+static tp_meta_path tpi_path;
 
 _Static_assert(sizeof(struct tp_record) == 40 && sizeof(struct tp_chunk_header) == 40, "the file's layout");
 
 bool tp_stream_start(tp_guard *guard) {
-    tp_meta_path("alloc", tpi_path);
+    tp_meta_name("alloc", tpi_path);
     int fd = tp_raw_open(tpi_path, O_RDWR | O_CREAT | O_EXCL, 0644);
     if (fd < 0) return false;
     tp_raw_close(fd);

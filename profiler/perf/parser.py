@@ -80,7 +80,7 @@ def _columns(fields: Fields, words: NDArray[np.uint64], event: fmt.PerfEvent) ->
 
 def _read_file(path: Path, header: fmt.PerfFileHeader, other: TaskRecords, notes: list[str]) -> Iterator[dict[str, NDArray[Any]]]:
     size = path.stat().st_size - header.header_bytes
-    if size < 8:
+    if size < 8 or not header.events:
         return
     buffer = np.memmap(path, np.uint8, "r", header.header_bytes, size)
     ids = [event.id for event in header.events]

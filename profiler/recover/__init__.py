@@ -1,1 +1,1 @@
-"""Data addresses from an instruction pointer and registers: code around sampled instructions is decoded into recipes, recipes are evaluated."""
+"""Data addresses from instruction pointers and registers: code around samples is decoded into recipes, and those are evaluated."""

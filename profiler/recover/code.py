@@ -2,12 +2,14 @@
 
 import re
 from collections import defaultdict
+from typing import NamedTuple
 
 import capstone
 import numpy as np
 
 from tierprof.profiler.image import Image
-from tierprof.profiler.recover.instruction import Instruction, Normaliser
+from tierprof.profiler.recover.instruction import Instruction
+from tierprof.profiler.recover.normalise import Normaliser
 
 # Longer functions are decoded in windows around what was sampled.
 _WHOLE_FUNCTION_BYTES = 128 << 10
@@ -17,6 +19,15 @@ _LONGEST_INSTRUCTION = 15
 
 _HEX = re.compile(r"0x[0-9a-f]+\Z")
 _ENDS = ("jmp", "ret", "hlt", "ud2", "iret")
+
+
+class _Window(NamedTuple):
+    """Code to decode, [first, last), for the sampled addresses in it; `at_start`: its first byte is an instruction's for certain."""
+
+    first: int
+    last: int
+    at_start: bool
+    members: list[int]
 
 
 class Stretch:
@@ -58,6 +69,7 @@ class Stretch:
             self.mnemonics.append(mnemonic.removeprefix("bnd ").removeprefix("notrack "))
 
     def __len__(self) -> int:
+        """How many instructions it has."""
         return len(self.offsets)
 
     def falls_through(self, row: int) -> bool:
@@ -101,9 +113,9 @@ def stretches(image: Image, offsets: np.ndarray, normaliser: Normaliser) -> list
     """
     found = []
     for (start, end), inside in _by_function(image, offsets):
-        for first, last, members in _windows(start, end, inside):
-            stretch = _synchronised(image, first, last, start, members, normaliser)
-            found.append((stretch, [offset for offset in members if offset in stretch.rows]))
+        for window in _windows(start, end, inside):
+            stretch = _synchronised(image, window, normaliser)
+            found.append((stretch, [offset for offset in window.members if offset in stretch.rows]))
     return found
 
 
@@ -116,28 +128,30 @@ def _by_function(image: Image, offsets: np.ndarray) -> list[tuple[tuple[int, int
     return list(groups.items())
 
 
-def _windows(start: int, end: int, inside: list[int]) -> list[tuple[int, int, list[int]]]:
+def _windows(start: int, end: int, inside: list[int]) -> list[_Window]:
     if end - start <= _WHOLE_FUNCTION_BYTES:
-        return [(start, end, inside)]
-    windows: list[tuple[int, int, list[int]]] = []
+        return [_Window(start, end, True, inside)]
+    windows: list[_Window] = []
     for offset in inside:
-        if windows and offset - _WINDOW_BYTES <= windows[-1][1]:
-            first, _, members = windows[-1]
-            windows[-1] = (first, min(end, offset + _WINDOW_BYTES), [*members, offset])
+        last = min(end, offset + _WINDOW_BYTES)
+        if windows and offset - _WINDOW_BYTES <= windows[-1].last:
+            windows[-1] = windows[-1]._replace(last=last, members=[*windows[-1].members, offset])
         else:
-            windows.append((max(start, offset - _WINDOW_BYTES), min(end, offset + _WINDOW_BYTES), [offset]))
+            first = max(start, offset - _WINDOW_BYTES)
+            windows.append(_Window(first, last, first == start, [offset]))
     return windows
 
 
-def _synchronised(image: Image, first: int, last: int, start: int, members: list[int], normaliser: Normaliser) -> Stretch:
-    """Decode [first, last). Inside a long function the first byte may lie within an instruction: then the next is tried, until what
-    was sampled, which is a boundary for certain, comes out as one.
+def _synchronised(image: Image, window: _Window, normaliser: Normaliser) -> Stretch:
+    """Decode a window. Inside a long function its first byte may lie within an instruction: then the next is tried, until what was
+    sampled, which is a boundary for certain, comes out as one.
     """
-    stretch = Stretch(image.code(first, last), first, normaliser)
-    if first == start:
+    stretch = Stretch(image.code(window.first, window.last), window.first, normaliser)
+    if window.at_start:
         return stretch
     for shift in range(1, _LONGEST_INSTRUCTION):
-        if members[0] in stretch.rows:
+        if window.members[0] in stretch.rows:
             break
-        stretch = Stretch(image.code(first + shift, last), first + shift, normaliser)
+        first = window.first + shift
+        stretch = Stretch(image.code(first, window.last), first, normaliser)
     return stretch

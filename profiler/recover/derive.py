@@ -7,7 +7,7 @@ from tierprof.profiler.recover import registers as reg
 from tierprof.profiler.recover.code import Stretch
 from tierprof.profiler.recover.instruction import ACCESS_LOAD, ACCESS_NONE, ACCESS_STORE, Instruction, Linear, register_value
 from tierprof.profiler.recover.values import Path
-from tierprof.profiler.recover.waits import Way, sources, ways
+from tierprof.profiler.recover.waits import ACCESS, BRANCH, Way, sources, ways
 
 CONFIDENCE_NONE, CONFIDENCE_CHASE, CONFIDENCE_BASE, CONFIDENCE_EXACT = range(4)
 
@@ -25,7 +25,7 @@ class Recipe(NamedTuple):
 
     offset: int
     base: int = reg.NONE
-    index: int = reg.NONE
+    index: int = reg.NONE  # type: ignore[assignment]  # the table's column, and not the method of tuples
     shift: int = 0
     displacement: int = 0
     access: int = ACCESS_NONE
@@ -49,11 +49,9 @@ def derive(stretch: Stretch, row: int) -> Recipe:
         return Recipe(offset, hint=HINT_RUNTIME)
     if sampled is not None and sampled.repeated and sampled.memory is not None:
         # The instruction pointer of an interrupted rep stays on it, and the registers have moved on.
-        return _recipe(offset, sampled, sampled.memory.address)
-    for way in ways(stretch, row):
-        recipe = _from_way(stretch, offset, way)
-        return recipe if way.direct else recipe._replace(confidence=min(recipe.confidence, CONFIDENCE_BASE))
-    return _without_access(stretch, row)
+        return _recipe(offset, sampled, sampled.memory.address) or Recipe(offset)
+    way = next(ways(stretch, row), None)
+    return _without_access(stretch, row) if way is None else _from_way(stretch, offset, way)
 
 
 def _is_spinning(stretch: Stretch, row: int) -> bool:
@@ -86,11 +84,13 @@ def _from_way(stretch: Stretch, offset: int, way: Way) -> Recipe:
     memory = accessing.memory
     assert memory is not None
     path = Path(steps)
-    address = path.before(memory.address, way.accessing)
-    recipe = _recipe(offset, accessing, address) if address is not None else None
-    if recipe is not None and recipe.confidence == CONFIDENCE_EXACT:
+    recipe = _recipe(offset, accessing, path.before(memory.address, way.accessing))
+    if recipe is None or recipe.confidence != CONFIDENCE_EXACT:
+        recipe = _less_exact(offset, accessing, path, way.accessing)
+    if way.waited_for == ACCESS:
         return recipe
-    return _less_exact(offset, accessing, path, way.accessing)
+    hint = HINT_BRANCH if way.waited_for == BRANCH and recipe.hint == HINT_NONE else recipe.hint
+    return recipe._replace(confidence=min(recipe.confidence, CONFIDENCE_BASE), hint=hint)
 
 
 def _recipe(offset: int, accessing: Instruction, address: Linear | None) -> Recipe | None:
@@ -103,7 +103,7 @@ def _recipe(offset: int, accessing: Instruction, address: Linear | None) -> Reci
     if address is None or address.constant.denominator != 1 or abs(address.constant) >= _LIMIT:
         return None
     terms = sorted(address.terms.items(), key=lambda term: (term[1], term[0] != memory.base))
-    confidence = CONFIDENCE_EXACT if memory.bits_of_index_known else CONFIDENCE_BASE
+    confidence = CONFIDENCE_EXACT if memory.index_known else CONFIDENCE_BASE
     if len(terms) > 2 or not all(coefficient in _SHIFTS for _, coefficient in terms):
         return None
     if not terms or (len(terms) == 2 and terms[0][1] != 1):

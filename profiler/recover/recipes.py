@@ -10,11 +10,11 @@ from tierprof.base.schema import RECIPES
 from tierprof.profiler.image import Image
 from tierprof.profiler.recover.code import Stretch, stretches
 from tierprof.profiler.recover.derive import HINT_RUNTIME, Recipe, derive
-from tierprof.profiler.recover.instruction import Normaliser
+from tierprof.profiler.recover.normalise import Normaliser
 
 # Instructions to each side of a sampled one that the next run may be interrupted at instead.
 _NEIGHBOURS = 48
-NEIGHBOUR_BUDGET_S = 3.0
+NEIGHBOUR_BUDGET_S = 2.0
 
 _NUMBERS = {name: RECIPES.field(name).type.to_pandas_dtype() for name in Recipe._fields if name != "hint"}
 # Libraries whose code runs in order to wait, or to hand out work: OpenMP's and Intel's runtimes.

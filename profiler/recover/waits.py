@@ -15,12 +15,15 @@ _BRANCH_STEPS = 3
 _FUSED_WITH_BRANCH = ("cmp", "test", "add", "sub", "inc", "dec", "and")
 
 
+ACCESS, VALUE, BRANCH = "access", "value", "branch"
+
+
 class Way(NamedTuple):
     """Rows of instructions that ran one after the other before the sampled one, and which of them accessed what was waited for."""
 
     rows: list[int]
     accessing: int  # position in rows
-    direct: bool  # the access is the last thing that ran
+    waited_for: str  # ACCESS: it ran last; VALUE: what ran last needed its value; BRANCH: a branch on its value led here
 
 
 def ways(stretch: Stretch, row: int) -> Iterator[Way]:
@@ -35,10 +38,10 @@ def ways(stretch: Stretch, row: int) -> Iterator[Way]:
         at = _last_that_counts(stretch, rows)
         instruction = stretch.instruction(rows[at])
         if instruction is not None and instruction.memory is not None:
-            yield Way(rows, at, True)
+            yield Way(rows, at, ACCESS)
     for rows in starts:
         if stretch.mnemonics[rows[-1]][0] != "j":
-            yield from _producer(stretch, rows, len(rows) - 1)
+            yield from _producer(stretch, rows, len(rows) - 1, VALUE)
     for rows in starts:
         yield from _steering(stretch, rows)
 
@@ -82,7 +85,7 @@ def _is_padding(stretch: Stretch, row: int) -> bool:
     return instruction is not None and instruction.is_padding
 
 
-def _producer(stretch: Stretch, rows: list[int], waiting: int) -> Iterator[Way]:
+def _producer(stretch: Stretch, rows: list[int], waiting: int, waited_for: str) -> Iterator[Way]:
     """The load whose value the instruction at position `waiting` needs, directly or through a few others."""
     instruction = stretch.instruction(rows[waiting])
     needed = set(instruction.reads) if instruction is not None else set()
@@ -93,7 +96,7 @@ def _producer(stretch: Stretch, rows: list[int], waiting: int) -> Iterator[Way]:
         if step.result not in needed:
             continue
         if step.memory is not None and step.memory.access == ACCESS_LOAD:
-            yield Way(rows, earlier, False)
+            yield Way(rows, earlier, waited_for)
             return
         needed = (needed - {step.result}) | step.reads
 
@@ -118,6 +121,6 @@ def _branch_operand(stretch: Stretch, rows: list[int], branch: int) -> Iterator[
     at = _compared(stretch, rows, branch)
     instruction = stretch.instruction(rows[at])
     if instruction is not None and instruction.memory is not None and instruction.memory.access in (ACCESS_LOAD, ACCESS_UPDATE):
-        yield Way(rows, at, False)
+        yield Way(rows, at, BRANCH)
     elif at != branch:
-        yield from _producer(stretch, rows, at)
+        yield from _producer(stretch, rows, at, BRANCH)

@@ -29,7 +29,7 @@ def test_what_grows_with_the_run_is_a_share_of_it(make_trace: MakeTrace) -> None
     matrix = features(make_trace("bfs", OBJECTS).objects())
     assert matrix["peak_bytes_of_run"].tolist() == [0.1, 0.3, 0.6]
     assert matrix["stall_s_of_run"].tolist() == [0.8, 0.2, 0.0]
-    assert not {"peak_bytes", "site", "line", "first_touch_tid", "name", "key"} & set(matrix.columns)
+    assert not {"peak_bytes", "site", "line", "first_touch_tid", "name", "key", "samples", "stall_share"} & set(matrix.columns)
 
 
 def test_no_feature_comes_from_a_measurement(make_trace: MakeTrace) -> None:

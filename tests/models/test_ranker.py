@@ -16,11 +16,13 @@ from tierprof.models.ranker import CriticalityRanker
 
 
 def _runs(count: int = 8, objects: int = 8, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Runs in which the share of the loss follows stall_share times irregularity, and size means nothing."""
+    """Runs in which the share of the loss follows stall_s_of_run times irregularity, and size means nothing."""
     rng = np.random.default_rng(seed)
     stall = rng.dirichlet(np.full(objects, 0.4), count).ravel()
     regular = rng.random(count * objects)
-    X = pd.DataFrame({"stall_share": stall, "stride_regularity": regular, "mean_size_bytes": 2.0 ** rng.integers(12, 32, count * objects)})
+    X = pd.DataFrame(
+        {"stall_s_of_run": stall, "stride_regularity": regular, "mean_size_bytes": 2.0 ** rng.integers(12, 32, count * objects)}
+    )
     worth = (stall * (1 - 0.8 * regular)).reshape(count, objects)
     return X, (worth / worth.sum(axis=1, keepdims=True)).ravel(), np.repeat(np.arange(count), objects)
 
@@ -48,7 +50,7 @@ def test_the_rows_order_does_not_matter() -> None:
 def test_more_stall_never_lowers_the_score() -> None:
     X, y, groups = _runs()
     model = CriticalityRanker().fit(X, y, groups=groups)
-    grid = pd.DataFrame({"stall_share": np.linspace(0, 1, 50), "stride_regularity": 0.4, "mean_size_bytes": 2.0**20})
+    grid = pd.DataFrame({"stall_s_of_run": np.linspace(0, 1, 50), "stride_regularity": 0.4, "mean_size_bytes": 2.0**20})
     assert (np.diff(model.predict(grid)) >= 0).all()
 
 
@@ -97,7 +99,7 @@ def test_other_features_than_it_was_fitted_on_are_refused() -> None:
     X, y, groups = _runs()
     model = CriticalityRanker().fit(X, y, groups=groups)
     with pytest.raises(ValueError, match="feature names should match"):
-        model.predict(X.rename(columns={"stall_share": "misses"}))
+        model.predict(X.rename(columns={"stall_s_of_run": "misses"}))
 
 
 def test_groups_of_another_length_are_refused() -> None:

@@ -139,12 +139,14 @@ def test_an_object_whose_run_fails_is_given_up_and_told(log: RunLog) -> None:
     assert not run_configurations([A, B], SETTINGS, log, expected_status=0, run_one=program, on_run=said.append)
     assert program.ran.count(A) == 1
     problems = [line for line in said if line]
-    assert problems == [f"object {A} is left unmeasured: with it in emulated:2.5, it ended with status 139, and with 0 when it was profiled"]
+    assert problems == [
+        f"object {A} is left unmeasured: with it in emulated:2.5, it ended with status 139, and with 0 when it was profiled"
+    ]
     assert set(log.frame()["configuration"]) == {NONE, ALL, B}
 
 
 def test_a_program_that_fails_with_everything_in_place_cannot_be_measured(log: RunLog) -> None:
-    with pytest.raises(CommandError, match="with none of its objects in emulated:2.5: it ended with status 1"):
+    with pytest.raises(CommandError, match=r"with none of its objects in emulated:2\.5: it ended with status 1"):
         _measure(log, Program(status={NONE: 1}))
 
 

@@ -78,6 +78,16 @@ def test_a_set_uid_program_of_another_user_runs_without_the_shim(
     assert "set-uid" in facts.warning
 
 
+def test_a_program_of_another_machine_is_warned_of(tmp_path: Path) -> None:
+    # GIVEN the header of a big-endian 64-bit ELF file for S/390
+    program = tmp_path / "foreign"
+    program.write_bytes((b"\x7fELF\x02\x02\x01".ljust(16, b"\0") + b"\0\x02\0\x16").ljust(64, b"\0"))
+    program.chmod(0o755)
+    facts = check_command([str(program)])
+    assert facts.foreign
+    assert facts.warning == f"no allocations will be seen: {program} is a program for another machine; build it for this one"
+
+
 @pytest.mark.parametrize(
     ("first_line", "program"),
     [("#!/bin/sh -e", "/bin/sh"), ("#! /bin/sh", "/bin/sh"), ("#!/usr/bin/env -S sh -e", None), ("echo no first line", "/bin/sh")],

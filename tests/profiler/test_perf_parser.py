@@ -38,8 +38,8 @@ def other(kind: int, body: bytes, time_ns: int, id_: int, misc: int = 0) -> byte
     return record(kind, misc, body + b"\0" * (-len(body) % 8) + words(PID | TID << 32, time_ns, id_))
 
 
-def event(id_: int, name: str, sample_type: int, period: int, regs: int = 0, flags: int = 0) -> bytes:
-    return struct.pack("<QQQQIIQ16s", id_, sample_type, regs, period, 1, flags, 0, name.encode())
+def event(id_: int, name: str, sample_type: int, period: int, regs: int = 0) -> bytes:
+    return struct.pack("<QQQQIIQ16s", id_, sample_type, regs, period, 1, 0, 0, name.encode())
 
 
 def write_file(raw: Path, cpu: int, events: Sequence[bytes], records: Sequence[bytes]) -> Path:

@@ -8,43 +8,50 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tierprof.base.errors import TierprofError
 from tierprof.base.units import format_bytes, format_share, parse_size_bytes
 from tierprof.profiler import launch, session, sources
+from tierprof.profiler.command import check_command
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's options."""
     parser.usage = "tierprof run [options] [--] COMMAND ..."
-    parser.add_argument("-o", "--output", type=Path, metavar="TRACE", help="the trace to make (default: PROGRAM.trace); never overwritten")
-    parser.add_argument("--source", choices=sources.SOURCES, default="auto", help="what to sample with (default auto: what the machine has)")
-    rate_help = f"samples a second of a computing thread (default {sources.DEFAULT_RATE_HZ:g}, at most {sources.MAX_RATE_HZ:g} without --force)"
-    parser.add_argument("--rate", type=float, default=sources.DEFAULT_RATE_HZ, metavar="HZ", help=rate_help)
-    parser.add_argument("--force", action="store_true", help="permit a rate that slows the program visibly")
-    parser.add_argument("--plan", type=Path, metavar="PLAN", help="place the program's objects as this plan says")
-    parser.add_argument("--tier", action="append", default=[], metavar="NAME=SPEC", help="a tier, beside or instead of the plan's: slow=emulated:2.5")
-    size = {"type": parse_size_bytes, "metavar": "SIZE"}
-    threshold, period, limit = launch.DEFAULT_THRESHOLD_BYTES, launch.DEFAULT_SMALL_PERIOD_BYTES, launch.DEFAULT_MAX_TRACE_BYTES
-    parser.add_argument("--threshold", default=threshold, help=f"track allocations of this size on one by one (default {format_bytes(threshold)})", **size)
-    parser.add_argument("--small-period", default=period, help=f"mean bytes between sampled smaller ones, 0 for none (default {format_bytes(period)})", **size)
-    parser.add_argument("--max-trace", default=limit, help=f"stop recording at this size (default {format_bytes(limit)})", **size)
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the program and its arguments")
+    add, rate, cap = parser.add_argument, sources.DEFAULT_RATE_HZ, sources.MAX_RATE_HZ
+    add("-o", "--output", type=Path, metavar="TRACE", help="the trace to make (default: PROGRAM.trace); never overwritten")
+    add("--source", choices=sources.SOURCES, default="auto", help="what to sample with (default auto: the best that the machine has)")
+    add("--rate", type=float, default=rate, metavar="HZ", help=f"samples a second of a thread (default {rate:g}, at most {cap:g})")
+    add("--force", action="store_true", help="permit a rate that slows the program visibly")
+    add("--plan", type=Path, metavar="PLAN", help="place the program's objects as this plan says")
+    add("--tier", action="append", default=[], metavar="NAME=SPEC", help="a tier beside or instead of the plan's: slow=emulated:2.5")
+    _add_size(parser, "--threshold", launch.DEFAULT_THRESHOLD_BYTES, "track allocations of this size on one by one")
+    _add_size(parser, "--small-period", launch.DEFAULT_SMALL_PERIOD_BYTES, "mean bytes between sampled smaller ones, 0 for none")
+    _add_size(parser, "--max-trace", launch.DEFAULT_MAX_TRACE_BYTES, "stop recording at this size")
+    add("-q", "--quiet", action="store_true", help="say nothing but errors")
+    add("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the program and its arguments")
+
+
+def _add_size(parser: argparse.ArgumentParser, name: str, default: int, what: str) -> None:
+    shown = f"{what} (default {format_bytes(default)})"
+    parser.add_argument(name, type=parse_size_bytes, default=default, metavar="SIZE", help=shown)
 
 
 def _say(line: str) -> None:
     print(f"tierprof: {line}", file=sys.stderr, flush=True)
 
 
-def _placement(args: argparse.Namespace, folder: Path) -> dict[str, str]:
-    """What the shim needs to know to place objects; nothing without a plan or tier."""
+def _placement(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """What the run's options say of placement; nothing without a plan or tier."""
     if args.plan is None and not args.tier:
         return {}
+    from tierprof.placer.binary import tier_order
     from tierprof.placer.enforce import enforcement_env, plan_for_run, recipes_of
 
     plan = plan_for_run(args.plan, args.tier)
-    return enforcement_env(plan, folder, recipes_of(plan))
+    tiers = tuple(tier.name for tier in tier_order(plan))
+    return {"env": enforcement_env(plan, folder, recipes_of(plan)), "plan": str(args.plan) if args.plan else None, "tiers": tiers}
 
 
 def _summary(result: session.RunResult) -> str:
@@ -63,18 +70,19 @@ def _summary(result: session.RunResult) -> str:
 
 def execute(args: argparse.Namespace) -> int:
     """Run the program, make the trace and say in one line what is in it."""
-    command = args.command[1:] if args.command[:1] == ["--"] else args.command
+    words = args.command[1:] if args.command[:1] == ["--"] else args.command
+    check_command(words)  # before placement, which may take its time to calibrate
     with tempfile.TemporaryDirectory(prefix="tierprof-") as folder:
         options = launch.LaunchOptions(
             source=args.source,
             rate_hz=args.rate,
-            env=_placement(args, Path(folder)),
             threshold_bytes=args.threshold,
             small_period_bytes=args.small_period,
             max_trace_bytes=args.max_trace,
             force=args.force,
+            **_placement(args, Path(folder)),
         )
-        result = session.run(command, args.output, options, on_note=(lambda _line: None) if args.quiet else _say)
+        result = session.run(words, args.output, options, on_note=(lambda _line: None) if args.quiet else _say)
     if result.failure:
         _say(result.failure)
     elif not args.quiet:

@@ -1,0 +1,132 @@
+"""The demo's last measurement: the same program under each way to fill the DRAM, interleaved, and what that says in plain words."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from common import TIERPROF, Timing, format_interval, paired_interval, result_of, run_rounds, timed
+
+from tierprof.base.units import format_bytes, format_share
+from tierprof.models.bootstrap import Interval
+
+
+class Way(NamedTuple):
+    """One way to use the two tiers."""
+
+    title: str
+    plan: str  # name of its plan
+    by: str  # what `tierprof place --by` is told
+
+
+DRAM = Way("everything in DRAM", "dram", "all-fast")
+SLOW = Way("everything in the slow tier", "slow", "all-slow")
+FIRST = Way("quarter: first come, first served", "first-come", "first-come")
+SIZE = Way("quarter: by size", "size", "size")
+STALL = Way("quarter: by stall share", "stall", "stall_share")
+LEARNED = Way("quarter: the learned plan", "learned", "model")
+BASELINES = (FIRST, SIZE, STALL)
+WAYS = (DRAM, SLOW, *BASELINES, LEARNED)
+
+
+class DemoError(SystemExit):
+    """The demo cannot go on."""
+
+
+class Rounds:
+    """Runs every way in every round and keeps the times and the bytes."""
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        self.command = command
+        self.folder = folder
+        self.seconds: dict[str, list[float]] = {way.plan: [] for way in WAYS}
+        self.dram_bytes: dict[str, int] = {}
+        self.slow_bytes: dict[str, int] = {}
+        self._checksums: set[str] = set()
+
+    def run(self, rounds: int) -> None:
+        """All rounds.
+
+        Raises
+        ------
+        DemoError
+            If a run fails, or placing changed the program's result.
+        """
+        run_rounds([way.plan for way in WAYS], rounds, self._run_once, "interleaved runs")
+
+    def _run_once(self, plan: str, number: int) -> Timing:
+        trace = self.folder / "round.trace"
+        shutil.rmtree(trace, ignore_errors=True)
+        options = ["--quiet", "--source", "none", "--plan", str(self.folder / f"{plan}.plan"), "-o", str(trace)]
+        timing = timed([*TIERPROF, "run", *options, "--", *self.command])
+        if timing.status:
+            raise DemoError(f"demo: the program ended with status {timing.status} under {plan}.plan")
+        self._checksums.add(result_of(timing.output)["checksum"])
+        if len(self._checksums) > 1:
+            raise DemoError(f"demo: the program's result changed under {plan}.plan")
+        meta = json.loads((trace / "meta.json").read_text(encoding="utf-8"))
+        self.seconds[plan].append(meta["duration_s"])
+        tiers = meta["counters"]["tiers"]
+        self.dram_bytes[plan], self.slow_bytes[plan] = tiers["dram"]["peak_bytes"], tiers["slow"]["peak_bytes"]
+        return timing
+
+    def saved(self, way: Way) -> Interval:
+        """The share of the all-slow loss that the way saves."""
+        return paired_interval(_saved, *(self.seconds[one.plan] for one in (DRAM, SLOW, way)))
+
+    def difference(self, way: Way, other: Way) -> Interval:
+        """Seconds that one way takes longer than another."""
+        return paired_interval(np.subtract, self.seconds[way.plan], self.seconds[other.plan])
+
+    def time(self, way: Way) -> Interval:
+        """Seconds of a run."""
+        return paired_interval(np.asarray, self.seconds[way.plan])
+
+
+def _saved(dram: np.ndarray, slow: np.ndarray, way: np.ndarray) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (slow - way) / (slow - dram)
+
+
+def result_rows(rounds: Rounds) -> tuple[list[str], list[list[str]]]:
+    """The table: heads and rows."""
+    heads = ["", "DRAM, peak", "slow, peak", "seconds [95 % interval]", "share of the loss saved"]
+    rows = [
+        [
+            way.title,
+            format_bytes(rounds.dram_bytes[way.plan]),
+            format_bytes(rounds.slow_bytes[way.plan]),
+            format_interval(rounds.time(way)),
+            "" if way in (DRAM, SLOW) else _percent(rounds.saved(way)),
+        ]
+        for way in WAYS
+    ]
+    return heads, rows
+
+
+def _percent(share: Interval) -> str:
+    return f"{format_share(share.value)} [{format_share(share.low)}, {format_share(share.high)}]"
+
+
+def conclusions(rounds: Rounds, tier: str) -> Iterator[str]:
+    """What the rounds say, for or against the learned plan."""
+    loss = rounds.difference(SLOW, DRAM)
+    emulated = f"The slow tier is emulated ({tier}): delay was injected where the program stalled, so this proves the loop, not hardware."
+    if loss.low <= 0:
+        yield f"Everything in the slow tier costs {format_interval(loss)}s: that cannot be told from nothing. {emulated}"
+        return
+    saved = f"saves {_percent(rounds.saved(LEARNED))} of the {format_interval(loss)}s that it costs to have everything in the slow tier"
+    yield f"With DRAM for a quarter of the peak, the learned plan {saved}. {emulated}"
+    for way in BASELINES:
+        yield _versus(way, rounds.difference(way, LEARNED))
+
+
+def _versus(way: Way, extra: Interval) -> str:
+    name = way.title.removeprefix("quarter: ")
+    if extra.low > 0:
+        return f"The learned plan beats '{name}' by {format_interval(extra)}s."
+    verdict = "is better than the learned plan" if extra.high < 0 else "is as good as the learned plan, as far as these rounds can tell"
+    shorter = Interval(-extra.value, -extra.high, -extra.low)
+    return f"'{name}' {verdict}: its run is {format_interval(shorter)}s shorter."

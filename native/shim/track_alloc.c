@@ -1,0 +1,304 @@
+/* track_alloc.c - the malloc family's slow paths. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../common/rawio.h"
+#include "../place/place.h"
+#include "boot.h"
+#include "counters.h"
+#include "hooks.h"
+#include "owners.h"
+#include "pagemap.h"
+#include "sites.h"
+#include "small.h"
+#include "stream.h"
+#include "timing.h"
+#include "track.h"
+
+static void *tpi_real_call(const struct tp_request *request) {
+    void *address = NULL;
+    switch (request->call) {
+    case TP_CALL_MALLOC: return tp_real.malloc(request->size);
+    case TP_CALL_CALLOC: return tp_real.calloc(1, request->size);
+    case TP_CALL_ALIGNED_ALLOC: return tp_real.aligned_alloc(request->align, request->size);
+    case TP_CALL_MEMALIGN: return tp_real.memalign(request->align, request->size);
+    case TP_CALL_VALLOC: return tp_real.valloc(request->size);
+    case TP_CALL_PVALLOC: return tp_real.pvalloc(request->size);
+    case TP_CALL_POSIX_MEMALIGN:
+        return tp_real.posix_memalign(&address, request->align, request->size) == 0 ? address : NULL;
+    }
+    return NULL;
+}
+
+/* The real function, between the program's errno and the time that counts as the shim's. */
+static void *tpi_system(tp_guard *guard, struct tp_timing *timing, const struct tp_request *request) {
+    tp_timing_pause(timing);
+    errno = guard->saved_errno;
+    void *address = tpi_real_call(request);
+    guard->saved_errno = errno;
+    tp_timing_resume(timing);
+    return address;
+}
+
+static void tpi_record(tp_guard *guard, enum tp_record_type type, const struct tp_owner *owner, uint64_t time_ns,
+                       uint16_t flags, uint32_t aux) {
+    if (!tp_process_records()) return;
+    bool ends = type == TP_FREE;
+    tp_stream_write(guard, &(struct tp_record){.time_ns = time_ns,
+                                               .address = owner->address,
+                                               .size = ends ? 0 : owner->size,
+                                               .site = ends ? TP_SITE_NONE : owner->site,
+                                               .type = (uint8_t)type,
+                                               .tier = owner->tier,
+                                               .flags = flags,
+                                               .aux = aux});
+}
+
+static struct tp_site tpi_site(tp_guard *guard) {
+    struct tp_backtrace backtrace;
+    tp_unwind(guard, &backtrace);
+    guard->self->pending.truncated += backtrace.truncated;
+    return tp_site_of(guard, &backtrace);
+}
+
+/* Memory of the site's tier, or NULL: the system's allocator serves. */
+static void *tpi_place(struct tp_owner *owner, const struct tp_request *request) {
+    unsigned got = 0;
+    bool zeroed = false;
+    if (request->size > PTRDIFF_MAX) return NULL;
+    void *address = tp_place_allocate(owner->tier, request->size, request->align, &got, &zeroed);
+    owner->tier = (uint8_t)got;
+    if (address == NULL) return NULL;
+    if (request->call == TP_CALL_CALLOC && !zeroed) memset(address, 0, request->size);
+    owner->address = (uintptr_t)address;
+    owner->kind = TP_OWNER_PLACED;
+    return address;
+}
+
+static void tpi_unplace(const struct tp_owner *owner) {
+    tp_place_release((void *)owner->address, owner->size, owner->tier);
+}
+
+/* Takes over an allocation that is there: owner, accounts, record. The birth is timed now, after the memory was handed
+ * out. False: it cannot be tracked, and stays the system's own affair. */
+static bool tpi_adopt(tp_guard *guard, struct tp_owner *owner, struct tp_site site) {
+    uint64_t now_ns = tp_now_ns();
+    owner->accounted = owner->kind == TP_OWNER_SYSTEM && tp_place_active();
+    if (!tp_owners_add(guard, owner)) return false;
+    if (owner->accounted) tp_place_account(owner->tier, (int64_t)owner->size);
+    tpi_record(guard, TP_ALLOC, owner, now_ns, owner->tier != site.tier ? TP_FLAG_SPILL : 0, 0);
+    guard->self->pending.allocations++;
+    guard->self->pending.unnamed += tp_place_active() && !site.named;
+    return true;
+}
+
+/* Placed and adopted: without an owner free() would take the memory for the system's. */
+static void *tpi_place_tracked(tp_guard *guard, struct tp_owner *owner, const struct tp_request *request,
+                               struct tp_site site) {
+    void *address = tp_place_active() ? tpi_place(owner, request) : NULL;
+    if (address == NULL || tpi_adopt(guard, owner, site)) return address;
+    tpi_unplace(owner);
+    owner->kind = TP_OWNER_SYSTEM;
+    owner->tier = 0;
+    return NULL;
+}
+
+static void *tpi_tracked(tp_guard *guard, struct tp_timing *timing, const struct tp_request *request) {
+    struct tp_site site = tpi_site(guard);
+    struct tp_owner owner = {.size = request->size, .site = site.number, .tier = site.tier, .kind = TP_OWNER_SYSTEM};
+    void *address = tpi_place_tracked(guard, &owner, request, site);
+    if (address != NULL) return address;
+    address = tpi_system(guard, timing, request);
+    owner.address = (uintptr_t)address;
+    if (address != NULL) tpi_adopt(guard, &owner, site);
+    return address;
+}
+
+/* A small allocation that was handed out is the next sample, if enough bytes have gone by. */
+static void tpi_sample(tp_guard *guard, void *address, size_t size) {
+    tp_small_next(guard->self);
+    if (address == NULL || !tp_process_records()) return;
+    struct tp_site site = tpi_site(guard);
+    struct tp_owner owner = {
+        .address = (uintptr_t)address, .size = size, .site = site.number, .kind = TP_OWNER_SMALL};
+    uint32_t weight = tp_small_weight(size);
+    uint64_t now_ns = tp_now_ns();
+    if (!tp_owners_add(guard, &owner)) return;
+    tpi_record(guard, TP_SMALL, &owner, now_ns, 0, weight);
+    guard->self->pending.small_samples++;
+    guard->self->pending.small_bytes += weight * (uint64_t)size;
+}
+
+static void *tpi_allocate(tp_guard *guard, struct tp_timing *timing, const struct tp_request *request) {
+    if (request->size >= tp_threshold) return tpi_tracked(guard, timing, request);
+    bool passes = tp_track_passes(request->size); /* the slow path may have been taken only to start the thread */
+    void *address = tpi_system(guard, timing, request);
+    if (!passes) tpi_sample(guard, address, request->size);
+    return address;
+}
+
+void *tp_track_allocate(const struct tp_request *request) {
+    tp_guard guard;
+    if (!tp_guard_enter(&guard)) return tpi_real_call(request);
+    void *address;
+    if (tp_process_ready(&guard)) {
+        struct tp_timing timing = tp_timing_begin(&guard);
+        address = tpi_allocate(&guard, &timing, request);
+        tp_timing_end(&guard, &timing);
+    } else {
+        errno = guard.saved_errno;
+        address = tpi_real_call(request);
+        guard.saved_errno = errno;
+    }
+    tp_guard_leave(&guard);
+    return address;
+}
+
+/* The end of an allocation whose owner has been taken out: recorded, then given back. */
+static void tpi_end(tp_guard *guard, const struct tp_owner *owner, uint64_t time_ns) {
+    tpi_record(guard, TP_FREE, owner, time_ns, 0, 0);
+    guard->self->pending.frees += owner->kind != TP_OWNER_SMALL;
+    if (owner->accounted) tp_place_account(owner->tier, -(int64_t)owner->size);
+    if (owner->kind == TP_OWNER_PLACED) tpi_unplace(owner);
+}
+
+/* Called with the guard held by an outer frame of this thread: a signal handler, or a library that placement uses. No
+ * lock may be waited for if this thread may hold it, and no record be written in the middle of another. Placed memory
+ * is leaked; memory of the system's goes back to it, and its record's end is missing. */
+static void tpi_free_inside(void *address) {
+    tp_guard guard = {&tp_self, 0};
+    struct tp_owner owner = {.kind = TP_OWNER_SYSTEM};
+    if (guard.self->locks > 0) {
+        if (tp_pagemap_tier((uintptr_t)address) == 0) tp_real.free(address);
+        return;
+    }
+    if (!tp_owners_take(&guard, (uintptr_t)address, &owner) || owner.kind != TP_OWNER_PLACED) tp_real.free(address);
+}
+
+void tp_track_free(void *address) {
+    tp_guard guard;
+    if (tp_boot_owns(address)) return;
+    if (!tp_guard_enter(&guard)) {
+        tpi_free_inside(address);
+        return;
+    }
+    struct tp_owner owner = {.kind = TP_OWNER_SYSTEM};
+    if (tp_process_ready(&guard)) {
+        struct tp_timing timing = tp_timing_begin(&guard);
+        if (tp_owners_take(&guard, (uintptr_t)address, &owner)) tpi_end(&guard, &owner, tp_now_ns());
+        tp_timing_end(&guard, &timing);
+    }
+    if (owner.kind != TP_OWNER_PLACED) tp_real.free(address);
+    tp_guard_leave(&guard);
+}
+
+/* By the real function: neither the old nor the new memory is placed. */
+static void *tpi_realloc_system(tp_guard *guard, struct tp_timing *timing, void *old, size_t size) {
+    tp_timing_pause(timing);
+    errno = guard->saved_errno;
+    void *address = tp_real.realloc(old, size);
+    guard->saved_errno = errno;
+    tp_timing_resume(timing);
+    return address;
+}
+
+/* By copying, because the old memory or the new is placed. */
+static void *tpi_realloc_copy(tp_guard *guard, struct tp_timing *timing, const void *old, size_t old_size,
+                              void *placed, size_t size) {
+    const struct tp_request request = {TP_CALL_MALLOC, size, 0};
+    void *address = placed != NULL ? placed : tpi_system(guard, timing, &request);
+    return address != NULL ? memcpy(address, old, old_size < size ? old_size : size) : NULL;
+}
+
+static void *tpi_realloc(tp_guard *guard, struct tp_timing *timing, void *old, size_t size) {
+    struct tp_owner old_owner = {.kind = TP_OWNER_SYSTEM};
+    bool owned = tp_owners_take(guard, (uintptr_t)old, &old_owner);
+    bool old_placed = owned && old_owner.kind == TP_OWNER_PLACED;
+    if (old_placed && size == 0) { /* realloc(p, 0) frees, as the C library's does */
+        tpi_end(guard, &old_owner, tp_now_ns());
+        return NULL;
+    }
+    bool tracked = size >= tp_threshold;
+    struct tp_site site = tracked ? tpi_site(guard) : (struct tp_site){TP_SITE_NONE, 0, false};
+    struct tp_owner owner = {.size = size, .site = site.number, .tier = site.tier, .kind = TP_OWNER_SYSTEM};
+    const struct tp_request request = {TP_CALL_MALLOC, size, 0};
+    void *placed = tracked ? tpi_place_tracked(guard, &owner, &request, site) : NULL;
+    uint64_t before_ns = tp_now_ns();
+    void *address;
+    if (placed == NULL && !old_placed) {
+        address = tpi_realloc_system(guard, timing, old, size);
+    } else {
+        size_t old_size = owned ? old_owner.size : tp_real.malloc_usable_size(old);
+        address = tpi_realloc_copy(guard, timing, old, old_size, placed, size);
+    }
+    if (address == NULL && size > 0) { /* the old memory lives on as it was */
+        if (owned) tp_owners_add(guard, &old_owner);
+        return NULL;
+    }
+    if (owned) tpi_end(guard, &old_owner, before_ns);
+    if (placed != NULL) {
+        if (!old_placed) tp_real.free(old);
+        return address;
+    }
+    owner.address = (uintptr_t)address;
+    if (tracked)
+        tpi_adopt(guard, &owner, site);
+    else if (!tp_track_passes(size))
+        tpi_sample(guard, address, size);
+    return address;
+}
+
+static void *tpi_realloc_ready(tp_guard *guard, void *old, size_t size) {
+    const struct tp_request request = {TP_CALL_MALLOC, size, 0};
+    struct tp_timing timing = tp_timing_begin(guard);
+    void *address = old == NULL ? tpi_allocate(guard, &timing, &request) : tpi_realloc(guard, &timing, old, size);
+    tp_timing_end(guard, &timing);
+    return address;
+}
+
+static void *tpi_realloc_boot(void *old, size_t size) {
+    void *address = tp_track_allocate(&(struct tp_request){TP_CALL_MALLOC, size, 0});
+    size_t old_size = tp_boot_size(old);
+    return address != NULL ? memcpy(address, old, old_size < size ? old_size : size) : NULL;
+}
+
+/* As tpi_free_inside; placed memory cannot grow here. */
+static void *tpi_realloc_inside(void *old, size_t size) {
+    tp_guard guard = {&tp_self, 0};
+    struct tp_owner owner = {.kind = TP_OWNER_SYSTEM};
+    bool placed = tp_pagemap_tier((uintptr_t)old) != 0;
+    if (guard.self->locks == 0 && tp_owners_get(&guard, (uintptr_t)old, &owner)) {
+        placed = owner.kind == TP_OWNER_PLACED;
+        if (!placed) tp_owners_take(&guard, (uintptr_t)old, &owner);
+    }
+    if (!placed) return tp_real.realloc(old, size);
+    errno = ENOMEM;
+    return NULL;
+}
+
+void *tp_track_realloc(void *old, size_t size) {
+    tp_guard guard;
+    if (old != NULL && tp_boot_owns(old)) return tpi_realloc_boot(old, size);
+    if (!tp_guard_enter(&guard)) return tpi_realloc_inside(old, size);
+    void *address;
+    if (tp_process_ready(&guard)) {
+        address = tpi_realloc_ready(&guard, old, size);
+    } else {
+        errno = guard.saved_errno;
+        address = tp_real.realloc(old, size);
+        guard.saved_errno = errno;
+    }
+    tp_guard_leave(&guard);
+    return address;
+}
+
+size_t tp_track_usable_size(void *address) {
+    tp_guard guard;
+    struct tp_owner owner = {.kind = TP_OWNER_SYSTEM};
+    if (tp_boot_owns(address)) return tp_boot_size(address);
+    if (!tp_guard_enter(&guard)) return tp_real.malloc_usable_size(address);
+    if (tp_process_ready(&guard)) tp_owners_get(&guard, (uintptr_t)address, &owner);
+    tp_guard_leave(&guard);
+    return owner.kind == TP_OWNER_PLACED ? owner.size : tp_real.malloc_usable_size(address);
+}

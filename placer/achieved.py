@@ -1,0 +1,92 @@
+"""What became of a plan in a run: by tier and by object, the bytes and allocations that were planned and those that were achieved."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tierprof.placer.binary import tier_order
+from tierprof.placer.plan import Plan
+from tierprof.profiler.raw import read_counters
+from tierprof.profiler.trace import Trace
+
+#: Columns of `tiers_achieved`, after `tier` and `spec`; as struct tp_tier_counters in native/common/records.h.
+TIER_COUNTERS = ("allocations", "live_bytes", "peak_bytes", "total_bytes", "spilled_allocations", "spilled_bytes")
+
+
+def counters_of(raw: Path) -> list[dict[str, int | list[dict[str, int]]]]:
+    """The shim's counters in a raw folder, one entry a process."""
+    return [read_counters(path) for path in sorted(raw.glob("counters.*.bin"))]
+
+
+def tiers_achieved(counters: Iterable[Mapping[str, int | list[dict[str, int]]]], plan: Plan) -> pd.DataFrame:
+    """What each tier served.
+
+    Parameters
+    ----------
+    counters
+        Of each process, as `counters_of` reads them. Peaks of several processes are added: they may not have coincided.
+    plan
+        The plan that they ran under.
+
+    Returns
+    -------
+    DataFrame
+        One row a tier in the shim's order: ``tier``, ``spec``, `TIER_COUNTERS` and ``capacity_bytes`` (NaN: no limit).
+    """
+    rows = [
+        {"tier": tier.name, "spec": tier.spec, **dict.fromkeys(TIER_COUNTERS, 0), "capacity_bytes": tier.capacity_bytes}
+        for tier in tier_order(plan)
+    ]
+    for process in counters:
+        tiers = process["tiers"]
+        assert isinstance(tiers, list)
+        for row, tier in zip(rows, tiers, strict=False):
+            for name in TIER_COUNTERS:
+                row[name] += tier[name]
+    return pd.DataFrame(rows)
+
+
+def _peaks(allocations: pd.DataFrame) -> pd.Series:
+    """Peak of live bytes for each (site, tier); index the pairs."""
+    end_ns = np.iinfo(np.int64).max
+    births = allocations[["site", "tier", "birth_ns", "size_bytes"]].rename(columns={"birth_ns": "time_ns", "size_bytes": "change"})
+    deaths = births.assign(time_ns=allocations["death_ns"].fillna(end_ns), change=-allocations["size_bytes"].astype(np.int64))
+    events = pd.concat([births.astype({"change": np.int64}), deaths]).astype({"time_ns": np.int64})
+    events = events.sort_values(["time_ns", "change"], kind="stable")  # at the same moment deaths come first
+    live = events.groupby(["site", "tier"])["change"].cumsum()
+    peaks: pd.Series = live.groupby([events["site"], events["tier"]]).max()
+    return peaks
+
+
+def objects_achieved(trace: Trace, plan: Plan) -> pd.DataFrame:
+    """Where each planned object really was.
+
+    Parameters
+    ----------
+    trace
+        Of a run under the plan.
+    plan
+        The plan.
+
+    Returns
+    -------
+    DataFrame
+        One row an object of the plan and a tier in which it was: ``site``, ``name``, ``planned`` and ``tier`` (names), ``allocations``,
+        ``peak_bytes`` there and ``planned_bytes``; ``as_planned`` tells whether these agree. An object that the run never allocated has
+        one row with tier None.
+    """
+    planned = pd.DataFrame(
+        [(own.site, own.name, own.tier, own.bytes) for own in plan.objects], columns=["site", "name", "planned", "planned_bytes"]
+    )
+    allocations = trace.frame("allocations", ["site", "tier", "birth_ns", "death_ns", "size_bytes", "kind", "inherited"])
+    allocations = allocations[~allocations["inherited"] & ~allocations["kind"].isin(["small", "file"])]
+    keys = trace.frame("sites", ["site", "key"]).set_index("site")["key"]
+    allocations = allocations.assign(site=allocations["site"].map(keys))
+    found = pd.DataFrame({"allocations": allocations.groupby(["site", "tier"]).size(), "peak_bytes": _peaks(allocations)}).reset_index()
+    table = planned.merge(found, on="site", how="left")
+    table[["allocations", "peak_bytes"]] = table[["allocations", "peak_bytes"]].fillna(0).astype(np.int64)
+    table["tier"] = table["tier"].astype(object).where(table["tier"].notna(), None)
+    table["as_planned"] = table["tier"] == table["planned"]
+    return table[["site", "name", "planned", "tier", "allocations", "planned_bytes", "peak_bytes", "as_planned"]]

@@ -1,0 +1,155 @@
+"""Plans of every origin: by a model, a metric or the measured truth, and the ones that any of them must beat."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+import tierprof
+from tierprof.base.errors import PlanError, TierprofError
+from tierprof.base.units import format_bytes, parse_size_bytes
+from tierprof.models.ranker import CriticalityRanker
+from tierprof.placer.candidates import placeable
+from tierprof.placer.pack import Demand, pack, pack_in_order, trace_demand
+from tierprof.placer.plan import Plan, PlannedObject, Provenance
+from tierprof.placer.tiers import TierSpec
+from tierprof.placer.values import Values, value_objects
+from tierprof.profiler.trace import Trace
+
+#: Plans that look at no object: what `place --by` accepts beside the metrics.
+BLIND = ("all-fast", "all-slow", "first-come")
+
+#: A cold object below this size is not named in a plan: it goes to the default tier like the ones that the trace never saw.
+LEAST_NAMED_BYTES = 1 << 20
+
+
+class Placement(NamedTuple):
+    """A plan and how it came about."""
+
+    plan: Plan
+    budget_bytes: int
+    peak_bytes: int  # most bytes of all placeable objects live at once
+    fast_peak_bytes: int  # most bytes of the objects chosen for the fast tier live at once
+    optimal: bool  # whether no better packing exists, for the values given
+    exact: bool  # whether the budget was checked at every moment, not at windows of moments
+
+
+def parse_budget(text: str, peak_bytes: int) -> int:
+    """Bytes of a budget such as ``8GiB``, or ``25%`` of the peak.
+
+    Raises
+    ------
+    TierprofError
+        If the text is neither.
+    """
+    if not text.endswith("%"):
+        return parse_size_bytes(text)
+    try:
+        share = float(text[:-1]) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise TierprofError(f"budget '{text}'", "a share of the peak is 0% to 100%", "write it like dram=25% or dram=8GiB")
+    return int(share * peak_bytes)
+
+
+def all_fast(fast: TierSpec, slow: TierSpec, provenance: Provenance) -> Plan:
+    """Everything in the fast tier, without a limit."""
+    return Plan((_unlimited(fast), slow), fast.name, (), provenance)
+
+
+def all_slow(fast: TierSpec, slow: TierSpec, provenance: Provenance) -> Plan:
+    """Everything in the slow tier."""
+    return Plan((_unlimited(fast), slow), slow.name, (), provenance)
+
+
+def first_come(fast: TierSpec, slow: TierSpec, budget_bytes: int, provenance: Provenance) -> Plan:
+    """What is allocated first gets the fast tier until its budget is full; the rest spills into the slow one."""
+    return Plan((_limited(fast, slow, budget_bytes), slow), fast.name, (), provenance)
+
+
+def make_placement(
+    trace: Trace, fast: TierSpec, slow: TierSpec, budget: str, *, by: str, model: CriticalityRanker | None = None, seed: int = 0
+) -> Placement:
+    """Make a plan for a traced program.
+
+    Parameters
+    ----------
+    trace
+        The run.
+    fast, slow
+        The two tiers.
+    budget
+        Of the fast tier: a size, or a share of the peak.
+    by
+        ``model``, a metric of values.py, or one of `BLIND`.
+    model
+        For ``model``.
+    seed
+        Of ``random``.
+
+    Raises
+    ------
+    PlanError
+        If the trace has nothing to place, or lacks what `by` needs.
+    """
+    objects = trace.objects()
+    able = placeable(objects).to_numpy()
+    if not able.any():
+        raise PlanError(f"trace {trace.path} cannot be placed", "it has no object of a page or more", "profile a run that allocates more")
+    demand = trace_demand(trace)
+    rows = demand.columns(objects["site"].to_numpy(dtype=np.int64)) * able
+    peak_bytes = int(rows.sum(axis=1).max(initial=0))
+    budget_bytes = parse_budget(budget, peak_bytes)
+    provenance = {"trace": str(trace.path.absolute()), "by": by, "budget": format_bytes(budget_bytes), "tierprof": tierprof.__version__}
+    if by in BLIND:
+        return _blind(by, (fast, slow), budget_bytes, demand._replace(peak_bytes=peak_bytes), provenance)
+    values = value_objects(trace, slow, by=by, model=model, seed=seed)
+    chosen, optimal = _choose(values, rows, able, budget_bytes)
+    entries = [
+        PlannedObject(
+            str(own["key"]),
+            fast.name if chosen[place] else slow.name,
+            str(own["name"]),
+            _reason(values.reasons[place], bool(chosen[place]), int(rows[:, place].max(initial=0)), budget_bytes),
+            int(own["peak_bytes"]),
+            None if np.isnan(values.cost_s[place]) else round(float(values.cost_s[place]), 6),
+        )
+        for place, own in enumerate(objects.to_dict("records"))
+        if able[place] and (chosen[place] or own["samples"] > 0 or own["peak_bytes"] >= LEAST_NAMED_BYTES)
+    ]
+    entries.sort(key=lambda own: (own.tier != fast.name, -(own.predicted_effect_s or 0.0), -own.bytes))
+    plan = Plan((_limited(fast, slow, budget_bytes), slow), slow.name, tuple(entries), provenance)
+    return Placement(plan, budget_bytes, peak_bytes, int(rows[:, chosen].sum(axis=1).max(initial=0)), optimal, demand.exact)
+
+
+def _choose(values: Values, rows: NDArray[np.int64], able: NDArray[np.bool_], budget_bytes: int) -> tuple[NDArray[np.bool_], bool]:
+    if not values.additive:
+        return pack_in_order(np.where(able, values.score, -np.inf), rows, budget_bytes) & able, True
+    packing = pack(np.where(able, values.score, 0.0), rows, budget_bytes)
+    return packing.chosen, packing.optimal
+
+
+def _reason(why: str, chosen: bool, peak_bytes: int, budget_bytes: int) -> str:
+    if not chosen and peak_bytes > budget_bytes:
+        return f"{why}; larger than the budget"
+    return why
+
+
+def _blind(by: str, tiers: tuple[TierSpec, TierSpec], budget_bytes: int, demand: Demand, provenance: Provenance) -> Placement:
+    peak_bytes = demand.peak_bytes
+    if by == "all-fast":
+        return Placement(all_fast(*tiers, provenance), peak_bytes, peak_bytes, peak_bytes, True, demand.exact)
+    if by == "all-slow":
+        return Placement(all_slow(*tiers, provenance), 0, peak_bytes, 0, True, demand.exact)
+    plan = first_come(*tiers, budget_bytes, provenance)
+    return Placement(plan, budget_bytes, peak_bytes, min(budget_bytes, peak_bytes), True, demand.exact)
+
+
+def _limited(fast: TierSpec, slow: TierSpec, budget_bytes: int) -> TierSpec:
+    return replace(fast, capacity_bytes=budget_bytes, spill=slow.name)
+
+
+def _unlimited(fast: TierSpec) -> TierSpec:
+    return replace(fast, capacity_bytes=None, spill=None)

@@ -1,0 +1,98 @@
+"""From a plan to the environment in which the shim follows it: checks the tiers, calibrates emulated ones, writes the binary files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from tierprof.base.errors import PlanError, TierError
+from tierprof.placer.binary import write_plan, write_recipes
+from tierprof.placer.emulation import calibrate
+from tierprof.placer.plan import Plan
+from tierprof.placer.tiers import TierSpec, check_tier, parse_tier
+from tierprof.profiler.trace import Trace
+
+PLAN_FILE = "plan.bin"
+RECIPES_FILE = "recipes.bin"
+
+
+def enforcement_env(plan: Plan, folder: Path, recipes: pa.Table | None) -> dict[str, str]:
+    """Write what the shim needs into a folder.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    folder
+        Must live as long as the program.
+    recipes
+        The trace's recipes (`tierprof.base.schema.RECIPES`): an emulated tier delays no instruction without them.
+
+    Returns
+    -------
+    dict
+        Variables for the program's environment.
+
+    Raises
+    ------
+    TierError
+        If this machine has not got one of the tiers.
+    PlanError
+        If an emulated tier has no recipes, or the files cannot be written.
+    """
+    for tier in plan.tiers:
+        check_tier(tier)
+    emulated = [tier for tier in plan.tiers if tier.kind == "emulated"]
+    if emulated and recipes is None:
+        why = f"tier {emulated[0].name} is emulated, and nothing says what the program's instructions read"
+        mend = "run the program once without a plan, and make the plan of that trace (its provenance names the trace)"
+        raise PlanError(f"plan {plan.path or ''}".rstrip(), why, mend)
+    ratios = {tier.name: calibrate(tier.factor).delay_ratio for tier in emulated if tier.factor is not None}
+    environment = {"TIERPROF_PLAN": str(folder / PLAN_FILE)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_plan(folder / PLAN_FILE, plan, ratios)
+        if emulated and recipes is not None:
+            write_recipes(folder / RECIPES_FILE, recipes)
+            environment["TIERPROF_RECIPES"] = str(folder / RECIPES_FILE)
+    except OSError as error:
+        raise PlanError(
+            "the plan cannot be handed to the program", f"{folder}: {(error.strerror or str(error)).lower()}", "free space there"
+        ) from error
+    return environment
+
+
+def plan_for_run(path: Path | None, tiers: Sequence[str]) -> Plan:
+    """The plan of a run: a file's, with tiers replaced or added; or, without a file, everything in the one tier given.
+
+    Raises
+    ------
+    PlanError, TierError
+        If the plan or a tier is wrong.
+    """
+    specs = [parse_tier(text) for text in tiers]
+    if path is not None:
+        return Plan.load(path).with_tiers(specs)
+    if len(specs) != 1:
+        raise TierError(
+            "--tier", f"{len(specs)} tiers and no plan that says what goes where", "give one tier, for all objects, or a --plan"
+        )
+    dram = () if specs[0].kind == "dram" else (TierSpec("dram" if specs[0].name != "dram" else "system"),)
+    return Plan((*dram, specs[0]), specs[0].name)
+
+
+def recipes_of(plan: Plan) -> pa.Table | None:
+    """Recipes of the trace that the plan was made of; None if it names none, or one without recipes.
+
+    Raises
+    ------
+    TraceError
+        If the trace is not there any more, and an emulated tier needs it.
+    """
+    name = plan.provenance.get("trace")
+    if name is None or all(tier.kind != "emulated" for tier in plan.tiers):
+        return None
+    path = Path(str(name))
+    beside = plan.path.parent / path if plan.path is not None else path
+    trace = Trace.open(beside if beside.exists() else path)
+    return trace.table("recipes") if trace.has("recipes") else None

@@ -1,0 +1,304 @@
+"""Plans: which object goes to which tier. A TOML file that a person can read and edit; here it is read, checked and written."""
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from tierprof.base.errors import PlanError, TierprofError
+from tierprof.base.units import parse_size_bytes
+from tierprof.placer.tiers import TierSpec, parse_tier
+
+FORMAT = 1
+MAX_TIERS = 8  # the shim's limit, DRAM included
+
+_KEY = re.compile(r"[0-9a-f]{32}")
+_TOP = ("format", "default", "provenance", "tiers", "object")
+_TIER = ("spec", "capacity", "spill")
+_OBJECT = ("site", "name", "tier", "reason", "bytes", "predicted_effect_s")
+_HEADER = "# A tierprof plan: which object goes to which tier. Edit it freely; `tierprof run --plan` follows it.\n"
+
+Provenance = Mapping[str, str | int | float | bool]
+
+
+@dataclass(frozen=True)
+class PlannedObject:
+    """Where an object goes, and why.
+
+    Attributes
+    ----------
+    site : str
+        Key of its allocation site: 32 hex digits.
+    predicted_effect_s : float or None
+        Extra seconds of CPU time with it in the slow tier, wherever the plan puts it; None: not predicted.
+    """
+
+    site: str
+    tier: str
+    name: str = ""
+    reason: str = ""
+    bytes: int = 0
+    predicted_effect_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Objects and their tiers.
+
+    Attributes
+    ----------
+    tiers : tuple of TierSpec
+        Fastest first.
+    default : str
+        The tier of sites that the plan does not name.
+    objects : tuple of PlannedObject
+    provenance : mapping
+        What it was made of: ``trace``, ``model`` and the like. An emulated tier takes its recipes from ``trace``.
+
+    Raises
+    ------
+    PlanError
+        If its parts contradict each other.
+    """
+
+    tiers: tuple[TierSpec, ...]
+    default: str
+    objects: tuple[PlannedObject, ...] = ()
+    provenance: Provenance = field(default_factory=dict)
+    path: Path | None = field(default=None, compare=False)  # where it was read from
+
+    def __post_init__(self) -> None:
+        """Take any sequences, and check the whole."""
+        object.__setattr__(self, "tiers", tuple(self.tiers))
+        object.__setattr__(self, "objects", tuple(self.objects))
+        _check_tiers(self)
+        _check_objects(self)
+
+    @property
+    def fast(self) -> str:
+        """Name of the fastest tier."""
+        return self.tiers[0].name
+
+    @property
+    def slow(self) -> TierSpec | None:
+        """The slowest tier; None if there is only one."""
+        return self.tiers[-1] if len(self.tiers) > 1 else None
+
+    def tier(self, name: str) -> TierSpec:
+        """The tier of that name."""
+        return next(tier for tier in self.tiers if tier.name == name)
+
+    def with_tiers(self, tiers: Iterable[TierSpec]) -> "Plan":
+        """The plan with these tiers in the place of those that have their names; others are added as the slowest."""
+        new = {tier.name: tier for tier in tiers}
+        kept = [_with_limits(new.pop(old.name), old) if old.name in new else old for old in self.tiers]
+        return replace(self, tiers=(*kept, *new.values()))
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Plan":
+        """Read a plan.
+
+        Raises
+        ------
+        PlanError
+            If it cannot be read, is no TOML, is of another version, or makes no sense; the error names the place.
+        """
+        what = f"plan {path}"
+        try:
+            text = Path(path).read_bytes().decode("utf-8")
+        except OSError as error:
+            raise PlanError(what, (error.strerror or str(error)).lower(), "give the file that `tierprof place -o` made") from error
+        except UnicodeDecodeError as error:
+            raise PlanError(what, "it is not text", "give the file that `tierprof place -o` made") from error
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise PlanError(what, f"it is no TOML: {error}", "mend that line, or make the plan again") from error
+        return _read(what, data, Path(path))
+
+    def save(self, path: Path | str) -> None:
+        """Write the plan, replacing an older one at once or not at all.
+
+        Raises
+        ------
+        PlanError
+            If the file cannot be written.
+        """
+        target = Path(path)
+        part = target.with_name(target.name + ".part")
+        try:
+            part.write_text(self.text(), encoding="utf-8", errors="replace")
+            part.replace(target)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise PlanError(f"plan {target} cannot be written", (error.strerror or str(error)).lower(), "give -o another place") from error
+
+    def text(self) -> str:
+        """The plan as TOML."""
+        blocks = [_HEADER + _lines({"format": FORMAT, "default": self.default})]
+        if self.provenance:
+            blocks.append("[provenance]\n" + _lines(self.provenance))
+        for tier in self.tiers:
+            limits = {"capacity": tier.capacity_bytes if tier.capacity_bytes is None else _size(tier.capacity_bytes), "spill": tier.spill}
+            blocks.append(f"[tiers.{_string(tier.name)}]\n" + _lines({"spec": tier.spec, **limits}))
+        blocks += ["[[object]]\n" + _lines({key: getattr(own, key) for key in _OBJECT}) for own in self.objects]
+        return "\n".join(blocks)
+
+
+def _with_limits(new: TierSpec, old: TierSpec) -> TierSpec:
+    return replace(new, capacity_bytes=old.capacity_bytes, spill=old.spill)
+
+
+def _check_tiers(plan: Plan) -> None:
+    names = [tier.name for tier in plan.tiers]
+    if not names:
+        raise PlanError("plan", "it has no tiers", 'give at least [tiers.dram] with spec = "dram"')
+    if len(set(names)) < len(names):
+        raise PlanError("plan", "two of its tiers have the same name", "rename one")
+    systems = [tier.name for tier in plan.tiers if tier.kind == "dram"]
+    if len(systems) > 1:
+        raise PlanError("plan", f"tiers {' and '.join(systems)} are both dram", "the machine has only one; join them")
+    if len(names) + (not systems) > MAX_TIERS:
+        raise PlanError("plan", f"it has {len(names)} tiers", f"the shim knows up to {MAX_TIERS}, DRAM included")
+    if plan.default not in names:
+        raise PlanError("plan", f"its default tier '{plan.default}' is not among its tiers", _did_you_mean(plan.default, names))
+    for tier in plan.tiers:
+        if tier.spill is not None and tier.spill not in names:
+            raise PlanError(
+                f"plan, tier {tier.name}", f"it spills into '{tier.spill}', which is not a tier", _did_you_mean(tier.spill, names)
+            )
+        _check_spill_ends(plan, tier)
+
+
+def _check_spill_ends(plan: Plan, tier: TierSpec) -> None:
+    seen = [tier.name]
+    while tier.spill is not None:
+        if tier.spill in seen:
+            raise PlanError("plan", f"its tiers spill in a circle: {' -> '.join([*seen, tier.spill])}", "take one of these spills away")
+        seen.append(tier.spill)
+        tier = plan.tier(tier.spill)
+
+
+def _check_objects(plan: Plan) -> None:
+    names = {tier.name for tier in plan.tiers}
+    seen: set[str] = set()
+    for own in plan.objects:
+        what = f"plan, object {own.name or own.site}"
+        if not _KEY.fullmatch(own.site):
+            raise PlanError(what, f"'{own.site}' is no site key", "a key is 32 hex digits; `tierprof objects TRACE --json` prints them")
+        if own.site in seen:
+            raise PlanError(what, f"site {own.site} is in the plan twice", "keep one of the two")
+        if own.tier not in names:
+            raise PlanError(what, f"there is no tier '{own.tier}'", _did_you_mean(own.tier, sorted(names)))
+        if own.bytes < 0:
+            raise PlanError(what, f"{own.bytes} is no size", "give the bytes, or leave them out")
+        seen.add(own.site)
+
+
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
+
+
+def _read(what: str, data: dict[str, Any], path: Path) -> Plan:
+    version = data.get("format")
+    if version != FORMAT:
+        found = "no format number" if version is None else f"format {version!r}"
+        raise PlanError(what, f"it has {found}, and this tierprof reads format {FORMAT}", "make the plan again with `tierprof place`")
+    _check_known(what, data, _TOP)
+    tiers = _typed(what, data, "tiers", dict, {})
+    objects = _typed(what, data, "object", list, [])
+    provenance = _typed(what, data, "provenance", dict, {})
+    default = _typed(what, data, "default", str, next(iter(tiers), ""))
+    try:
+        return Plan(
+            tuple(_read_tier(what, name, entry) for name, entry in tiers.items()),
+            default,
+            tuple(_read_object(f"{what}, object {number}", entry) for number, entry in enumerate(objects, 1)),
+            provenance,
+            path,
+        )
+    except PlanError as error:
+        raise error if error.what.startswith(what) else PlanError(error.what.replace("plan", what, 1), error.why, error.mend) from None
+
+
+def _check_known(what: str, entry: object, known: Sequence[str]) -> None:
+    if not isinstance(entry, dict):
+        raise PlanError(what, f"{entry!r} is no table", "write it as `tierprof place` does")
+    for key in entry:
+        if key not in known:
+            raise PlanError(what, f"unknown key '{key}'", _did_you_mean(key, known))
+
+
+def _typed(what: str, entry: dict[str, Any], key: str, wanted: type | tuple[type, ...], missing: Any = None) -> Any:
+    value = entry.get(key, missing)
+    if value is not missing and (not isinstance(value, wanted) or isinstance(value, bool)):
+        words = {str: "text in quotes", dict: "a table", list: "a list", int: "a whole number"}.get(
+            wanted if isinstance(wanted, type) else float, "a number"
+        )
+        raise PlanError(what, f"{key} = {value!r} should be {words}", "write it as `tierprof place` does")
+    return value
+
+
+def _read_tier(what: str, name: str, entry: Any) -> TierSpec:
+    where = f"{what}, tier {name}"
+    _check_known(where, entry, _TIER)
+    spec = _typed(where, entry, "spec", str)
+    if spec is None:
+        raise PlanError(where, "spec is missing", 'say what it is, like spec = "emulated:2.5"')
+    capacity = _typed(where, entry, "capacity", (str, int))
+    try:
+        tier = parse_tier(f"{name}={spec}")
+        capacity_bytes = parse_size_bytes(capacity) if isinstance(capacity, str) else capacity
+    except TierprofError as error:
+        raise PlanError(f"{where}: {error.what}", error.why, error.mend) from error
+    if capacity_bytes is not None and capacity_bytes < 0:
+        raise PlanError(where, f"a capacity of {capacity_bytes} is no size", "write it like 8GiB")
+    return replace(tier, capacity_bytes=capacity_bytes, spill=_typed(where, entry, "spill", str))
+
+
+def _read_object(where: str, entry: Any) -> PlannedObject:
+    _check_known(where, entry, _OBJECT)
+    site, tier = _typed(where, entry, "site", str), _typed(where, entry, "tier", str)
+    if site is None or tier is None:
+        raise PlanError(where, f"{'site' if site is None else 'tier'} is missing", "an object has at least site and tier")
+    effect = _typed(where, entry, "predicted_effect_s", (int, float))
+    return PlannedObject(
+        site,
+        tier,
+        _typed(where, entry, "name", str, ""),
+        _typed(where, entry, "reason", str, ""),
+        _typed(where, entry, "bytes", int, 0),
+        None if effect is None else float(effect),
+    )
+
+
+def _string(text: str) -> str:
+    """A TOML basic string: JSON's, but for DEL, which TOML wants escaped."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _size(size_bytes: int) -> str:
+    """The size as people write it, exactly."""
+    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size_bytes and size_bytes % factor == 0:
+            return f"{size_bytes // factor}{unit}"
+    return f"{size_bytes}B"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _string(value) if isinstance(value, str) else repr(value)
+
+
+def _lines(entries: Mapping[str, object]) -> str:
+    """`key = value` lines; None is left out."""
+    bare = re.compile(r"[A-Za-z0-9_-]+")
+    return "".join(
+        f"{key if bare.fullmatch(key) else _string(key)} = {_value(value)}\n" for key, value in entries.items() if value is not None
+    )

@@ -1,0 +1,135 @@
+"""Does a plan do what it says? Runs with and without it, interleaved: predicted and measured effect, planned and achieved places."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from tierprof.base.errors import CommandError
+from tierprof.models.bootstrap import Interval, difference_interval, median_interval
+from tierprof.placer.achieved import counters_of, objects_achieved, tiers_achieved
+from tierprof.placer.baseline_plans import all_fast
+from tierprof.placer.enforce import enforcement_env
+from tierprof.placer.plan import Plan
+from tierprof.placer.planned_run import PlannedRun, run_under_plan
+from tierprof.profiler.convert import convert
+from tierprof.profiler.launch import LaunchOptions, launch
+from tierprof.profiler.trace import Trace, create_trace_folder
+
+WITH, WITHOUT = "with", "without"
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of it.
+
+    Attributes
+    ----------
+    predicted_s
+        Extra CPU time over everything fast, by the plan's own predictions; None if it has none.
+    measured
+        The same, measured, with its interval.
+    with_s, without_s
+        Medians of CPU time, with intervals.
+    tiers, objects
+        What each tier served, and where each object was, in one recorded run (placer/achieved.py).
+    repeats
+        Timed runs of each kind.
+    """
+
+    predicted_s: float | None
+    measured: Interval
+    with_s: Interval
+    without_s: Interval
+    tiers: pd.DataFrame
+    objects: pd.DataFrame
+    repeats: int
+
+    @property
+    def effect_as_predicted(self) -> bool:
+        """Whether the measured interval holds the prediction; without a prediction there is nothing to miss."""
+        return self.predicted_s is None or not self.measured.excludes(self.predicted_s)
+
+    @property
+    def bytes_as_planned(self) -> bool:
+        """Whether every object was where it was planned, and nowhere else, and no tier beyond its capacity."""
+        within = self.tiers["capacity_bytes"].isna() | (self.tiers["peak_bytes"] <= self.tiers["capacity_bytes"])
+        return bool(self.objects["as_planned"].all() and within.all())
+
+
+def predicted_loss(plan: Plan) -> float | None:
+    """Extra seconds of CPU time over everything fast: the sum over what the plan leaves in slower tiers; None if it predicts nothing."""
+    known = [own for own in plan.objects if own.predicted_effect_s is not None]
+    return sum(own.predicted_effect_s or 0.0 for own in known if own.tier != plan.fast) if known else None
+
+
+def verify_plan(
+    plan: Plan,
+    command: Sequence[str],
+    recipes: pa.Table | None,
+    folder: Path,
+    *,
+    repeats: int,
+    seed: int = 0,
+    on_run: Callable[[], None] = lambda: None,
+) -> Verification:
+    """Run a program with and without a plan.
+
+    Without the plan everything is in its fast tier, under the same machinery, so that the difference is the plan's alone. One run more,
+    which is not timed, records where the objects went.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    command
+        Program and arguments.
+    recipes
+        For an emulated tier.
+    folder
+        For the recorded run; must be empty.
+    repeats
+        Timed runs of each kind.
+    seed
+        Of their order.
+    on_run
+        Called after each run.
+
+    Raises
+    ------
+    CommandError
+        If the runs do not all end with the same status.
+    """
+    tiers, objects, status = _record(plan, command, recipes, folder)
+    on_run()
+    plans = {WITH: plan, WITHOUT: all_fast(plan.tiers[0], plan.tiers[-1], plan.provenance)}
+    cpu_s: dict[str, list[float]] = {WITH: [], WITHOUT: []}
+    rng = np.random.default_rng(seed)
+    for _ in range(repeats):
+        for kind in rng.permutation([WITH, WITHOUT]):
+            run = run_under_plan(command, plans[kind], recipes)
+            _check_status(run, status)
+            cpu_s[kind].append(run.cpu_s)
+            on_run()
+    measured = difference_interval(cpu_s[WITH], cpu_s[WITHOUT])
+    medians = median_interval(cpu_s[WITH]), median_interval(cpu_s[WITHOUT])
+    return Verification(predicted_loss(plan), measured, *medians, tiers, objects, repeats)
+
+
+def _record(plan: Plan, command: Sequence[str], recipes: pa.Table | None, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, int]:
+    raw = folder / "raw"
+    options = LaunchOptions(source="none", env=enforcement_env(plan, folder, recipes), small_period_bytes=0, discard_stdout=True)
+    result = launch(list(command), raw, options)
+    tiers = tiers_achieved(counters_of(raw), plan)
+    trace = create_trace_folder(folder / "verify.trace", command)
+    convert(raw, trace, result, list(command))
+    return tiers, objects_achieved(Trace.open(trace), plan), result.exit_status
+
+
+def _check_status(run: PlannedRun, expected: int) -> None:
+    if run.exit_status != expected:
+        why = f"one run ended with status {run.exit_status}, another with {expected}"
+        raise CommandError("the plan cannot be verified", why, "see the program's own messages above")

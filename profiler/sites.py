@@ -1,0 +1,235 @@
+"""The sites and allocations of all processes of a run, each in one table: the same stack is one site wherever it ran."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tierprof.base.errors import TraceError
+from tierprof.profiler.allocations import COLUMNS, KINDS, live_at, match_records
+from tierprof.profiler.names import Frame, own_frame, site_name
+from tierprof.profiler.raw import MetaSite, MetaStream, read_allocations, read_meta
+from tierprof.profiler.symbols import Symbol, Symboliser
+
+# The site of what was allocated where no stack could be taken.
+UNKNOWN_KEY = "0" * 32
+_DEFAULT_TIER = "dram"
+
+Place = tuple[str, int]  # path of the module (empty: code outside any), return address minus bias
+
+
+@dataclass
+class Heap:
+    """What all processes allocated.
+
+    Attributes
+    ----------
+    allocations : DataFrame
+        Columns of `tierprof.profiler.allocations` and pid; site is a row of `keys`.
+    keys : list of str
+        Key of each site.
+    stacks : list of list of Place
+        Frames of each site, innermost first.
+    truncated : list of bool
+    damage : list of str
+        What could not be read, in words.
+    notes : list of (code, text)
+        Where the shim stepped aside.
+    ended : bool
+        Whether every process ended in order, or went on as another program.
+    threshold_bytes : int
+        The size from which allocations were tracked; 0 if the shim was in no process.
+    """
+
+    allocations: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*COLUMNS, "pid"]))
+    keys: list[str] = field(default_factory=list)
+    stacks: list[list[Place]] = field(default_factory=list)
+    truncated: list[bool] = field(default_factory=list)
+    damage: list[str] = field(default_factory=list)
+    notes: list[tuple[int, str]] = field(default_factory=list)
+    ended: bool = True
+    threshold_bytes: int = 0
+    _rows: dict[str, int] = field(default_factory=dict, repr=False)
+
+    def add_site(self, site: MetaSite, modules: dict[int, str]) -> int:
+        """The row of a site; new if its key is."""
+        row = self._rows.get(site.key)
+        if row is None:
+            places = [(modules.get(int(frame["module"]), ""), int(frame["offset"])) for frame in site.frames]
+            row = self._add(site.key, places, site.truncated)
+        return row
+
+    def unknown_site(self) -> int:
+        """The row of the site that stands for no stack."""
+        row = self._rows.get(UNKNOWN_KEY)
+        return self._add(UNKNOWN_KEY, [], True) if row is None else row
+
+    def _add(self, key: str, places: list[Place], truncated: bool) -> int:
+        self.keys.append(key)
+        self.stacks.append(places)
+        self.truncated.append(truncated)
+        self._rows[key] = len(self.keys) - 1
+        return self._rows[key]
+
+
+@dataclass
+class _Process:
+    """One image of a process, with its allocations once they are matched."""
+
+    meta: MetaStream
+    path: Path  # of its alloc file
+    sites: dict[int, int] = field(default_factory=dict)  # its numbers -> rows of the heap's
+    allocations: pd.DataFrame | None = None
+
+
+def read_heap(raw: Path) -> Heap:
+    """Read what the shim left in a raw folder; an empty heap if the shim was in no process."""
+    heap = Heap()
+    processes = _processes(raw, heap)
+    for process in processes:
+        _match(process, processes, heap)
+    tables = [p.allocations.assign(pid=p.meta.process.pid) for p in processes if p.allocations is not None and len(p.allocations)]
+    if tables:
+        heap.allocations = pd.concat(tables, ignore_index=True).sort_values("birth_ns", kind="stable", ignore_index=True)
+    return heap
+
+
+def _processes(raw: Path, heap: Heap) -> list[_Process]:
+    """All images in the order in which they began, so that a parent comes before its child."""
+    found = []
+    for path in sorted(raw.glob("meta.*.bin")):
+        try:
+            meta = read_meta(path)
+        except TraceError as error:
+            heap.damage.append(str(error))
+            heap.ended = False
+            continue
+        heap.threshold_bytes = meta.process.threshold_bytes
+        heap.damage.extend(meta.damage)
+        heap.notes.extend((note.code, note.text) for note in meta.notes)
+        found.append(_Process(meta, path.with_name(path.name.replace("meta.", "alloc.", 1))))
+    found.sort(key=lambda process: process.meta.process.start_ns)
+    return found
+
+
+def _match(process: _Process, processes: list[_Process], heap: Heap) -> None:
+    began, pid = process.meta.process.start_ns, process.meta.process.pid
+    parent = _parent(process, processes)
+    inherited = None
+    if parent is not None and parent.allocations is not None:
+        inherited = live_at(parent.allocations, began)
+    modules = {module.module: module.path for module in process.meta.modules}
+    process.sites.update((number, heap.add_site(site, modules)) for number, site in process.meta.sites.items())
+    records = _records(process, heap)
+    process.allocations = match_records(records, inherited)
+    later = [p.meta.process.start_ns for p in processes if p.meta.process.pid == pid and p.meta.process.start_ns > began]
+    if later:
+        # The process went on as another program: exec took all its memory.
+        process.allocations["death_ns"] = np.minimum(process.allocations["death_ns"], min(later))
+    elif not process.meta.exited:
+        heap.ended = False
+
+
+def _parent(process: _Process, processes: list[_Process]) -> _Process | None:
+    """The image that a forked process is a copy of."""
+    mine = process.meta.process
+    if not mine.forked:
+        return None
+    older = [p for p in processes if p.meta.process.pid == mine.parent_pid and p.meta.process.start_ns < mine.start_ns]
+    return max(older, key=lambda p: p.meta.process.start_ns, default=None)
+
+
+def _records(process: _Process, heap: Heap) -> np.ndarray:
+    """The process's records, with the heap's site numbers."""
+    try:
+        records = read_allocations(process.path, heap.damage)
+    except TraceError as error:
+        heap.damage.append(str(error))
+        return read_allocations(Path("/dev/null"))
+    numbers, inverse = np.unique(records["site"], return_inverse=True)
+    rows = [process.sites.get(number) for number in numbers.tolist()]
+    known = np.array([heap.unknown_site() if row is None else row for row in rows], np.uint32)
+    records["site"] = known[inverse] if len(records) else records["site"]
+    return records
+
+
+def allocations_table(heap: Heap, start_ns: int, tiers: Sequence[str]) -> pd.DataFrame:
+    """The heap's allocations as `tierprof.base.schema.ALLOCATIONS` describes them.
+
+    Parameters
+    ----------
+    heap
+        What was read.
+    start_ns
+        Start of the run, CLOCK_MONOTONIC; times become relative to it.
+    tiers
+        Names of the plan's tiers by number; without a plan all is DRAM.
+    """
+    rows = heap.allocations
+    names = np.array([*(tiers or [_DEFAULT_TIER]), *(f"tier {number}" for number in range(len(tiers or [_DEFAULT_TIER]), 256))], object)
+    death = rows["death_ns"].to_numpy(np.int64)
+    endless = death == np.iinfo(np.int64).max
+    return pd.DataFrame(
+        {
+            "allocation": np.arange(len(rows), dtype=np.int64),
+            "site": rows["site"].to_numpy(np.int32),
+            "pid": rows["pid"].to_numpy(np.int32),
+            "tid": rows["tid"].to_numpy(np.int32),
+            "address": rows["address"].to_numpy(np.uint64),
+            "size_bytes": rows["size_bytes"].to_numpy(np.uint64),
+            "birth_ns": rows["birth_ns"].to_numpy(np.int64) - start_ns,
+            "death_ns": pd.Series(death - np.where(endless, 0, start_ns), dtype="Int64").mask(endless),
+            "kind": np.array(KINDS, object)[rows["kind"].to_numpy(np.int64)],
+            "weight": rows["weight"].to_numpy(np.float64),
+            "tier": names[rows["tier"].to_numpy(np.int64)],
+            "inherited": rows["inherited"].to_numpy(bool),
+        }
+    )
+
+
+def sites_table(heap: Heap, symboliser: Symboliser) -> pd.DataFrame:
+    """The heap's sites, named, as `tierprof.base.schema.SITES` describes them."""
+    # A return address is that of the instruction after the call, perhaps on another line.
+    calls = {(path, offset): (path, offset - 1) for row in _largest_first(heap) for path, offset in heap.stacks[row]}
+    symbols = symboliser.symbols(calls.values())
+    frames = [[_frame(place, symbols[calls[place]]) for place in stack] for stack in heap.stacks]
+    own = [stack[own_frame(stack)] if stack else Frame("", 0, "", "", 0) for stack in frames]
+    return pd.DataFrame(
+        {
+            "site": np.arange(len(heap.keys), dtype=np.int32),
+            "key": pd.Series(heap.keys, dtype=object),
+            "kind": _site_kinds(heap),
+            "name": [site_name(stack) for stack in frames],
+            "function": [frame.function or frame.short for frame in own],
+            "file": [frame.file for frame in own],
+            "line": np.array([frame.line for frame in own], np.int32),
+            "frames": [[printable(frame.full) for frame in stack] for stack in frames],
+            "truncated": np.array(heap.truncated, bool),
+        }
+    )
+
+
+def _frame(place: Place, symbol: Symbol) -> Frame:
+    return Frame(place[0], place[1], symbol.function, symbol.file, symbol.line)
+
+
+def _largest_first(heap: Heap) -> list[int]:
+    """The sites, those that handed out most bytes first."""
+    rows = heap.allocations
+    sizes = np.bincount(rows["site"].to_numpy(np.int64), rows["size_bytes"].to_numpy(np.float64), len(heap.keys))
+    return np.argsort(-sizes, kind="stable").tolist()
+
+
+def _site_kinds(heap: Heap) -> list[str]:
+    """The kind of most of each site's bytes: a site may hand out small and large memory."""
+    rows = heap.allocations
+    sums = rows.assign(size=rows["size_bytes"].astype(np.float64)).groupby(["site", "kind"])["size"].sum()
+    most = sums.sort_values(kind="stable").reset_index().drop_duplicates("site", keep="last").set_index("site")["kind"]
+    return [KINDS[int(most[row])] if row in most.index else KINDS[0] for row in range(len(heap.keys))]
+
+
+def printable(text: str) -> str:
+    """The text with what is no Unicode (bytes of a path) replaced, as tables and terminals need it."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -1,0 +1,97 @@
+"""Verify a plan: run the program with and without it, interleaved, and hold what happened against what the plan says.
+
+Predicted and measured effect (extra CPU time over everything in the fast tier, with a 95 % interval), planned and achieved places of each
+object. Ends with status 1 if the interval excludes the prediction, or if an object was anywhere else than planned.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from tierprof.base.units import format_bytes, format_seconds
+from tierprof.console import emit_json, progress, say, table
+from tierprof.models.bootstrap import Interval
+from tierprof.placer.enforce import recipes_of
+from tierprof.placer.plan import Plan
+from tierprof.placer.verify import Verification, verify_plan
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's options."""
+    parser.usage = "tierprof verify [options] PLAN -- COMMAND ..."
+    parser.add_argument("plan", type=Path, metavar="PLAN", help="the plan that `tierprof place` made")
+    parser.add_argument("--repeat", type=int, default=5, metavar="R", help="timed runs with the plan, and as many without (default 5)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the runs' order (default 0)")
+    parser.add_argument("--json", action="store_true", help="everything, exactly, as JSON")
+    parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --: the program and its arguments, as it was profiled")
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Run, compare, print."""
+    plan = Plan.load(args.plan)
+    recipes = recipes_of(plan)
+    with tempfile.TemporaryDirectory(prefix="tierprof-") as folder, progress() as bar:
+        task = bar.add_task("verify", total=2 * args.repeat + 1)
+        result = verify_plan(
+            plan, args.command, recipes, Path(folder), repeats=args.repeat, seed=args.seed, on_run=lambda: bar.advance(task)
+        )
+    if args.json:
+        emit_json(_facts(result))
+    else:
+        _print(result)
+    return 0 if result.effect_as_predicted and result.bytes_as_planned else 1
+
+
+def _facts(result: Verification) -> dict[str, object]:
+    intervals = {"measured_s": result.measured, "with_s": result.with_s, "without_s": result.without_s}
+    return {
+        "predicted_s": result.predicted_s,
+        **{name: interval._asdict() for name, interval in intervals.items()},
+        "repeats": result.repeats,
+        "effect_as_predicted": result.effect_as_predicted,
+        "bytes_as_planned": result.bytes_as_planned,
+        "tiers": _records(result.tiers),
+        "objects": _records(result.objects),
+    }
+
+
+def _records(frame: pd.DataFrame) -> list[dict]:
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")
+
+
+def _print(result: Verification) -> None:
+    table("tiers", ["tier", "kind", "capacity", "peak", "allocations", "spilled"], map(_tier_cells, result.tiers.to_dict("records")))
+    objects = [_object_cells(row) for row in result.objects.to_dict("records")]
+    table("objects", ["object", "planned", "was in", "planned peak", "peak there", ""], objects)
+    _say_effect(result)
+    misplaced = int((~result.objects["as_planned"]).sum())
+    say("every object was where it was planned" if result.bytes_as_planned else f"{misplaced} objects were not where they were planned")
+
+
+def _tier_cells(row: dict) -> list[object]:
+    capacity = "" if pd.isna(row["capacity_bytes"]) else format_bytes(row["capacity_bytes"])
+    return [row["tier"], row["spec"], capacity, format_bytes(row["peak_bytes"]), row["allocations"], format_bytes(row["spilled_bytes"])]
+
+
+def _object_cells(row: dict) -> list[object]:
+    sizes = (format_bytes(row["planned_bytes"]), format_bytes(row["peak_bytes"]))
+    return [row["name"] or row["site"], row["planned"], row["tier"] or "never allocated", *sizes, "" if row["as_planned"] else "differs"]
+
+
+def _say_effect(result: Verification) -> None:
+    say(
+        f"CPU time with the plan {_interval(result.with_s)}, with everything fast {_interval(result.without_s)}, {result.repeats} runs each"
+    )
+    effect = f"the plan costs {_interval(result.measured)} over everything fast"
+    if result.predicted_s is None:
+        say(f"{effect}; it predicts nothing")
+        return
+    verdict = "inside" if result.effect_as_predicted else "outside"
+    say(f"{effect}; it predicts {format_seconds(result.predicted_s)}, {verdict} the interval")
+
+
+def _interval(interval: Interval) -> str:
+    value, low, high = (format_seconds(own) for own in interval)
+    return f"{value} [{low}, {high}]"
