@@ -20,6 +20,11 @@ def counters_of(raw: Path) -> list[dict[str, int | list[dict[str, int]]]]:
     return [read_counters(path) for path in sorted(raw.glob("counters.*.bin"))]
 
 
+def total(counters: Iterable[Mapping[str, int | list[dict[str, int]]]], name: str) -> int:
+    """A counter's sum over processes."""
+    return sum(value for process in counters if isinstance(value := process[name], int))
+
+
 def tiers_achieved(counters: Iterable[Mapping[str, int | list[dict[str, int]]]], plan: Plan) -> pd.DataFrame:
     """What each tier served.
 
@@ -35,17 +40,17 @@ def tiers_achieved(counters: Iterable[Mapping[str, int | list[dict[str, int]]]],
     DataFrame
         One row a tier in the shim's order: ``tier``, ``spec``, `TIER_COUNTERS` and ``capacity_bytes`` (NaN: no limit).
     """
-    rows = [
-        {"tier": tier.name, "spec": tier.spec, **dict.fromkeys(TIER_COUNTERS, 0), "capacity_bytes": tier.capacity_bytes}
-        for tier in tier_order(plan)
-    ]
+    order = tier_order(plan)
+    sums = np.zeros((len(order), len(TIER_COUNTERS)), dtype=np.int64)
     for process in counters:
         tiers = process["tiers"]
         assert isinstance(tiers, list)
-        for row, tier in zip(rows, tiers, strict=False):
-            for name in TIER_COUNTERS:
-                row[name] += tier[name]
-    return pd.DataFrame(rows)
+        sums += [[tier[name] for name in TIER_COUNTERS] for tier in tiers[: len(order)]]
+    table = pd.DataFrame(sums, columns=list(TIER_COUNTERS))
+    table.insert(0, "tier", [tier.name for tier in order])
+    table.insert(1, "spec", [tier.spec for tier in order])
+    table["capacity_bytes"] = np.array([np.nan if tier.capacity_bytes is None else tier.capacity_bytes for tier in order])
+    return table
 
 
 def _peaks(allocations: pd.DataFrame) -> pd.Series:

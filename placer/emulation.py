@@ -5,7 +5,7 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tierprof.base.errors import TierError
 from tierprof.base.native import native_path
+from tierprof.placer.achieved import counters_of, total
 from tierprof.placer.binary import EMULATION_PERIOD_NS, write_plan, write_recipes
 from tierprof.placer.plan import Plan, PlannedObject
 from tierprof.placer.tiers import TierSpec
@@ -31,9 +32,11 @@ _SLOW = TierSpec("slow", "emulated", factor=2.0)  # the factor is of no account 
 
 # Both arrays are many times larger than a last-level cache. The sizes differ, so that the trace tells the objects apart.
 _FAST_MIB, _SLOW_MIB = 128, 129
-_SECONDS = 1.0
+_PROFILE_SECONDS = 0.5
+_SECONDS = 0.7  # of a run that is timed
 _MAX_STEPS = 4
-_NEAR = 0.02  # relative distance from the asked factor at which the loop is content
+_NEAR = 0.02  # relative distance from the asked factor at which the search is content
+_CHECKS = 3  # pairs of runs, without delay and with it
 
 _RESAMPLES = 2000
 _TAIL_PERCENT = 2.5
@@ -49,9 +52,13 @@ class Calibration:
         What was asked for.
     delay_ratio : float
         Seconds of delay for each useful second that falls on the slow tier.
+    injected : float
+        Factor by which the delay made the slow array's reads slower than they were beneath it, in the same run. The search goes by
+        this one: it does not depend on what else the machine does.
     achieved, low, high : float
-        Factor by which the slow array's reads became slower, against the same array without delay and the fast array beside it; 95 %
-        bootstrap interval over rounds of some 10 ms.
+        Factor by which the slow array's reads became slower as a clock sees it, against runs without delay and relative to the fast array
+        beside it; 95 % bootstrap interval over rounds of some milliseconds. On a busy machine it is larger than what was injected: a
+        thread that takes longer is preempted more often, and finds its caches cold.
     fast_factor : float
         The same of the array that is not slow, which should have stayed at 1.
     """
@@ -60,6 +67,7 @@ class Calibration:
     machine: str
     factor: float
     delay_ratio: float
+    injected: float
     achieved: float
     low: float
     high: float
@@ -76,16 +84,24 @@ class Factors(NamedTuple):
 
 
 class ProbeRun(NamedTuple):
-    """Nanoseconds a read, one entry a round."""
+    """Nanoseconds of CPU time for a read, one entry a round; and the delay of the whole run."""
 
     fast_ns: NDArray[np.float64]
     slow_ns: NDArray[np.float64]
+    reads_per_round: int  # of each array
+    delay_ns: int
+
+    @property
+    def injected(self) -> float:
+        """How many times the slow array's reads took what they would have taken without the delay."""
+        all_ns = float(self.slow_ns.sum()) * self.reads_per_round
+        return all_ns / (all_ns - self.delay_ns)
 
 
-def compare(plain: ProbeRun, slowed: ProbeRun, seed: int = 0) -> Factors:
-    """How much slower the slow array became.
+def compare(plain: Sequence[ProbeRun], slowed: Sequence[ProbeRun], seed: int = 0) -> Factors:
+    """How much slower the arrays became.
 
-    The slow array's time is taken relative to the fast array's of the same run, so that what disturbs a whole run cancels.
+    The slow array's time is taken relative to the fast array's of the same runs, so that what disturbs a whole run cancels.
 
     Parameters
     ----------
@@ -93,15 +109,18 @@ def compare(plain: ProbeRun, slowed: ProbeRun, seed: int = 0) -> Factors:
         Without delay, and with it.
     """
     rng = np.random.default_rng(seed)
+    plain_fast, plain_slow, fast, slow = (
+        np.concatenate([getattr(run, name) for run in runs]) for runs in (plain, slowed) for name in ("fast_ns", "slow_ns")
+    )
 
-    def ratios(run: ProbeRun) -> NDArray[np.float64]:
-        chosen = rng.integers(0, len(run.slow_ns), (_RESAMPLES, len(run.slow_ns)))
-        resampled: NDArray[np.float64] = run.slow_ns[chosen].mean(axis=1) / run.fast_ns[chosen].mean(axis=1)
-        return resampled
+    def resampled(own_slow: NDArray[np.float64], own_fast: NDArray[np.float64]) -> NDArray[np.float64]:
+        chosen = rng.integers(0, len(own_slow), (_RESAMPLES, len(own_slow)))
+        ratios: NDArray[np.float64] = own_slow[chosen].mean(axis=1) / own_fast[chosen].mean(axis=1)
+        return ratios
 
-    slow = (slowed.slow_ns.mean() / slowed.fast_ns.mean()) / (plain.slow_ns.mean() / plain.fast_ns.mean())
-    low, high = np.percentile(ratios(slowed) / ratios(plain), [_TAIL_PERCENT, 100 - _TAIL_PERCENT])
-    return Factors(float(slow), float(low), float(high), float(slowed.fast_ns.mean() / plain.fast_ns.mean()))
+    factor = (slow.mean() / fast.mean()) / (plain_slow.mean() / plain_fast.mean())
+    low, high = np.percentile(resampled(slow, fast) / resampled(plain_slow, plain_fast), [_TAIL_PERCENT, 100 - _TAIL_PERCENT])
+    return Factors(float(factor), float(low), float(high), float(fast.mean() / plain_fast.mean()))
 
 
 class Probe:
@@ -123,18 +142,22 @@ class Probe:
         write_plan(self._folder / "plan.bin", self._plan, {_SLOW.name: delay_ratio})
         env = {"TIERPROF_PLAN": str(self._folder / "plan.bin"), "TIERPROF_RECIPES": str(self._folder / "recipes.bin")}
         output = self._folder / "output.json"
-        with output.open("wb") as stream, tempfile.TemporaryDirectory(dir=self._folder) as raw:
+        with output.open("wb") as stream, tempfile.TemporaryDirectory(dir=self._folder) as scratch:
             options = LaunchOptions(source="none", env=env, small_period_bytes=0)
-            result = launch(_command(seconds, threads), Path(raw) / "raw", options, stdout=stream.fileno())
-        if result.exit_status != 0:
+            result = launch(_command(seconds, threads), Path(scratch) / "raw", options, stdout=stream.fileno())
+            counters = counters_of(Path(scratch) / "raw")
+        if result.exit_status != 0 or not counters:
             raise _failure(f"tierprof-probe ended with status {result.exit_status}")
-        rounds = json.loads(output.read_text(encoding="ascii"))["rounds"]
-        return ProbeRun(np.array([one["fast_ns"] for one in rounds]), np.array([one["slow_ns"] for one in rounds]))
+        found = json.loads(output.read_text(encoding="ascii"))
+        fast_ns, slow_ns = (np.array([one[name] for one in found["rounds"]]) for name in ("fast_ns", "slow_ns"))
+        return ProbeRun(fast_ns, slow_ns, int(found["reads_per_round"]), total(counters, "emul_delay_ns"))
 
-    def factors(self, delay_ratio: float, *, threads: int = 1, seconds: float = _SECONDS) -> Factors:
-        """Run it without delay and with it, and compare."""
-        plain = self.run(0.0, threads=threads, seconds=seconds)
-        return compare(plain, self.run(delay_ratio, threads=threads, seconds=seconds))
+    def check(self, delay_ratio: float, *, pairs: int = _CHECKS, threads: int = 1, seconds: float = _SECONDS) -> Factors:
+        """Run it without delay and with it in turn, and compare."""
+        runs = [
+            (self.run(0.0, threads=threads, seconds=seconds), self.run(delay_ratio, threads=threads, seconds=seconds)) for _ in range(pairs)
+        ]
+        return compare([plain for plain, _ in runs], [slowed for _, slowed in runs])
 
 
 def _command(seconds: float, threads: int = 1) -> list[str]:
@@ -158,7 +181,7 @@ def prepared_probe() -> Iterator[Probe]:
     with tempfile.TemporaryDirectory(prefix="tierprof-") as name:
         folder = Path(name)
         options = LaunchOptions(source="clock", discard_stdout=True)
-        result = session.run(_command(_SECONDS / 2), folder / "probe.trace", options)
+        result = session.run(_command(_PROFILE_SECONDS), folder / "probe.trace", options)
         if result.launch.perf_error:
             raise _failure(result.launch.perf_error)
         if result.trace is None or result.exit_status != 0:
@@ -201,20 +224,20 @@ def _keep(calibration: Calibration) -> None:
         part.replace(path)
 
 
-def search(factor: float, factors_of: Callable[[float], Factors]) -> tuple[float, Factors]:
+def search(factor: float, injected_by: Callable[[float], float]) -> tuple[float, float]:
     """The delay ratio that gives the factor: measured, corrected in proportion, and again.
 
     Parameters
     ----------
     factor
         What is wanted.
-    factors_of
-        Measures a delay ratio.
+    injected_by
+        Measures the factor that a delay ratio gives.
 
     Returns
     -------
     tuple
-        The best ratio that was measured, and what it gave.
+        The best ratio that was measured, and the factor that it gave.
 
     Raises
     ------
@@ -222,18 +245,16 @@ def search(factor: float, factors_of: Callable[[float], Factors]) -> tuple[float
         If delays have no effect.
     """
     ratio = factor - 1.0
-    best: tuple[float, Factors] | None = None
+    best: tuple[float, float] | None = None
     for _step in range(_MAX_STEPS):
-        found = factors_of(ratio)
-        if best is None or abs(found.slow - factor) < abs(best[1].slow - factor):
+        found = injected_by(ratio)
+        if best is None or abs(found - factor) < abs(best[1] - factor):
             best = (ratio, found)
-        if abs(found.slow / factor - 1.0) <= _NEAR:
+        if abs(found / factor - 1.0) <= _NEAR:
             break
-        if found.slow < 1.0 + 0.1 * (factor - 1.0):
-            raise _failure(
-                f"a delay of {ratio:.2f}s for each second made reads {found.slow:.2f} times as slow instead of {1 + ratio:.2f} times"
-            )
-        ratio *= float(np.clip((factor - 1.0) / (found.slow - 1.0), 0.5, 2.0))
+        if found < 1.0 + 0.1 * ratio:
+            raise _failure(f"a delay of {ratio:.2f}s for each second made reads {found:.2f} times as slow instead of {1 + ratio:.2f} times")
+        ratio *= float(np.clip((factor - 1.0) / (found - 1.0), 0.5, 2.0))
     assert best is not None
     return best
 
@@ -258,7 +279,8 @@ def calibrate(factor: float, *, anew: bool = False) -> Calibration:
     if known is not None:
         return known
     with prepared_probe() as probe:
-        ratio, found = search(factor, probe.factors)
-    calibration = Calibration(_FORMAT, machine, factor, ratio, found.slow, found.low, found.high, found.fast)
+        ratio, injected = search(factor, lambda tried: probe.run(tried).injected)
+        found = probe.check(ratio)
+    calibration = Calibration(_FORMAT, machine, factor, ratio, injected, found.slow, found.low, found.high, found.fast)
     _keep(calibration)
     return calibration

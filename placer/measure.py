@@ -137,15 +137,12 @@ def wide_configurations(runs: pd.DataFrame, configurations: Sequence[str], setti
     return wide | {NONE} if wide else wide
 
 
-def criticality_table(runs: pd.DataFrame, keys: Sequence[str], settings: MeasureSettings) -> pd.DataFrame:
-    """Rows of base/schema.CRITICALITY: `none`, `all`, then the objects that were run, costliest first."""
+def criticality_table(runs: pd.DataFrame, settings: MeasureSettings) -> pd.DataFrame:
+    """Rows of base/schema.CRITICALITY: `none`, `all`, then every object that was ever run under these conditions, costliest first."""
     groups = dict(list(runs.groupby("configuration")))
     none = groups[NONE]
     rows = []
-    for configuration in (NONE, ALL, *keys):
-        if configuration not in groups:
-            continue
-        own = groups[configuration]
+    for configuration, own in groups.items():
         absolute = configuration in (NONE, ALL)
         row: dict[str, object] = {
             "key": "" if absolute else configuration,

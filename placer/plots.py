@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tierprof.base.units import format_bytes
 
 WIDTH = 960
-_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 16, 14, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 16, 16, 40
 _LABEL_CHARS = 30
 
 
@@ -139,7 +139,7 @@ def scatter(points: Sequence[Point]) -> Markup:
     parts = frame.axes(shown, shown)
     parts.append(_line(frame.x(0), frame.y(0), frame.x(marks[-1]), frame.y(marks[-1]), "diagonal"))
     parts.append(_text(width - _RIGHT, height - 4, "predicted cost in the slow tier, s", "end"))
-    parts.append(_text(_LEFT + 6, _TOP + 4, "measured, s"))
+    parts.append(_text(_LEFT + 6, _TOP - 5, "measured, s"))
     named = {point.label for point in sorted(points, key=lambda point: -point.measured)[:4]}
     for point in points:
         x, y = frame.x(max(point.predicted, 0.0)), frame.y(max(point.measured, 0.0))

@@ -12,6 +12,7 @@ from tierprof.base.errors import CommandError
 from tierprof.models.bootstrap import Interval, difference_interval, median_interval
 from tierprof.placer.achieved import counters_of, objects_achieved, tiers_achieved
 from tierprof.placer.baseline_plans import all_fast
+from tierprof.placer.binary import tier_order
 from tierprof.placer.enforce import enforcement_env
 from tierprof.placer.plan import Plan
 from tierprof.placer.planned_run import PlannedRun, run_under_plan
@@ -125,7 +126,7 @@ def _record(plan: Plan, command: Sequence[str], recipes: pa.Table | None, folder
     result = launch(list(command), raw, options)
     tiers = tiers_achieved(counters_of(raw), plan)
     trace = create_trace_folder(folder / "verify.trace", command)
-    convert(raw, trace, result, list(command))
+    convert(raw, trace, result, list(command), plan=plan.path, tiers=[tier.name for tier in tier_order(plan)])
     return tiers, objects_achieved(Trace.open(trace), plan), result.exit_status
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -61,6 +62,7 @@ def run(
     options: LaunchOptions | None = None,
     *,
     on_note: Callable[[str], None] = _silent,
+    while_converting: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> RunResult:
     """Run a command and make a trace of it.
 
@@ -74,6 +76,8 @@ def run(
         What to record.
     on_note
         Is told, line by line, what will be or was not observed, and why.
+    while_converting
+        Makes a context to convert in, as the program has ended and nothing seems to happen.
 
     Raises
     ------
@@ -98,5 +102,6 @@ def run(
     for note in result.notes:
         if note["text"] != facts.warning:
             on_note(note["text"])
-    failure = _convert(raw, trace, result, command)
+    with while_converting():
+        failure = _convert(raw, trace, result, command)
     return RunResult(result.exit_status, None if failure else trace, result, failure)

@@ -125,11 +125,12 @@ def ibs_events(rate_hz: float, devices: Path = _DEVICES) -> tuple[EventSpec, ...
     pmu = devices / "ibs_op"
     if not pmu.exists():
         return ()
-    # cnt_ctl counts ops, not cycles; swfilt drops the kernel's own in software, as the hardware cannot.
-    terms = ",".join(f"{term}=1" for term in ("cnt_ctl", "swfilt") if (pmu / "format" / term).exists())
-    words = _encode(pmu, terms) if terms else {"config": 0}
-    sample = _HARDWARE_SAMPLE | fmt.SAMPLE_RAW
-    return (EventSpec("ibs", int((pmu / "type").read_text()), period=round(rate_hz), freq=1, sample=sample, **words),)
+    # cnt_ctl counts ops, not cycles; swfilt drops the kernel's own in software, as the hardware cannot: without it
+    # only those who may see the kernel may sample at all.
+    have = [term for term in ("cnt_ctl", "swfilt") if (pmu / "format" / term).exists()]
+    words = _encode(pmu, ",".join(f"{term}=1" for term in have)) if have else {"config": 0}
+    sample, kernel = _HARDWARE_SAMPLE | fmt.SAMPLE_RAW, int("swfilt" not in have)
+    return (EventSpec("ibs", int((pmu / "type").read_text()), period=round(rate_hz), freq=1, sample=sample, kernel=kernel, **words),)
 
 
 def try_events(events: Sequence[EventSpec]) -> dict[str, int]:

@@ -23,12 +23,12 @@ class Workload(NamedTuple):
 
 
 WORKLOADS = (
-    Workload("pagerank_graphblas", "iterations", {20: 90, 21: 60}),
-    Workload("bfs_graphblas", "sources", {20: 24, 21: 16}),
-    Workload("sssp_graphblas", "sources", {20: 5, 21: 3}),
-    Workload("components_scipy", "thresholds", {20: 8, 21: 4}),
-    Workload("pagerank_igraph", "solutions", {18: 4, 19: 3}),
-    Workload("coreness_igraph", "rounds", {18: 2, 19: 1}),
+    Workload("pagerank_graphblas", "iterations", {19: 160, 20: 80}),
+    Workload("bfs_graphblas", "sources", {19: 40, 20: 24}),
+    Workload("sssp_graphblas", "sources", {19: 10, 20: 5}),
+    Workload("components_scipy", "thresholds", {19: 12, 20: 6}),
+    Workload("pagerank_igraph", "solutions", {17: 8, 18: 4}),
+    Workload("coreness_igraph", "rounds", {17: 4, 18: 2}),
 )
 
 

@@ -31,7 +31,7 @@ void tp_perf_attr(struct perf_event_attr *attr, const struct tp_event_spec *spec
         .inherit = 1,
         .enable_on_exec = 1,
         .exclude_kernel = !spec->kernel,
-        .exclude_hv = 1,
+        .exclude_hv = !spec->kernel,
         .sample_id_all = 1,
         .use_clockid = 1,
         .clockid = CLOCK_MONOTONIC,
@@ -58,7 +58,7 @@ int tp_perf_open_event(struct perf_event_attr *attr, pid_t pid, int cpu, int gro
         fd = open_once(attr, pid, cpu, group_fd);
     }
     if ((fd == -EACCES || fd == -EPERM) && !attr->exclude_kernel) {
-        attr->exclude_kernel = 1;
+        attr->exclude_kernel = attr->exclude_hv = 1;
         fd = open_once(attr, pid, cpu, group_fd);
     }
     return fd;

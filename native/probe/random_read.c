@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { TPI_READS = 16384, TPI_MAX_ROUNDS = 16384 };
+enum { TPI_READS = 32768, TPI_MAX_ROUNDS = 16384 };
 
 struct tpi_round {
     double fast_ns, slow_ns; /* for one read */

@@ -143,7 +143,7 @@ static bool tpi_check_malloc(tp_guard *guard) {
     struct tp_object foreign;
     const char *name = tp_real_foreign_malloc(&foreign, &hooked);
     if (name == NULL) return true;
-    tpi_foreign_malloc = foreign;
+    if (hooked) tpi_foreign_malloc = foreign;
     tp_meta_note(guard, TP_NOTE_FOREIGN_MALLOC, hooked, name[0] != '\0' ? name : tp_meta_program());
     return hooked;
 }

@@ -83,6 +83,9 @@ def _from_way(stretch: Stretch, offset: int, way: Way) -> Recipe:
         return Recipe(offset, reg.RSP, displacement=-8, access=ACCESS_LOAD, confidence=CONFIDENCE_EXACT, hint=HINT_STACK)
     memory = accessing.memory
     assert memory is not None
+    if accessing.repeated:
+        # It ran to its end: the registers stand behind the last byte.
+        return Recipe(offset, memory.base, displacement=-1, access=memory.access, confidence=CONFIDENCE_EXACT)
     path = Path(steps)
     recipe = _recipe(offset, accessing, path.before(memory.address, way.accessing))
     if recipe is None or recipe.confidence != CONFIDENCE_EXACT:

@@ -157,7 +157,7 @@ def test_the_profiled_status_is_what_counts(log: RunLog) -> None:
 
 def test_the_table_holds_medians_and_differences_with_intervals(log: RunLog) -> None:
     _measure(log, Program(never_met=B))
-    table = criticality_table(log.frame(), [B, A], SETTINGS)
+    table = criticality_table(log.frame(), SETTINGS)
     # none and all absolute, then objects as extra over none, costliest first
     assert table["what"].tolist() == ["none", "all", "object", "object"]
     assert table["key"].tolist() == ["", "", A, B]
@@ -171,11 +171,10 @@ def test_the_table_holds_medians_and_differences_with_intervals(log: RunLog) -> 
 def test_another_pair_of_tiers_keeps_its_rows(make_trace: MakeTrace, log: RunLog) -> None:
     _measure(log, Program())
     trace = make_trace("bfs", [{"peak_bytes": 1, "stall_s": 1.0}])
-    first = criticality_table(log.frame(), [A, B], MeasureSettings("dram", "emulated:2"))
-    keep_criticality(trace, first)
-    keep_criticality(trace, criticality_table(log.frame(), [A, B], SETTINGS))
-    keep_criticality(trace, criticality_table(log.frame(), [A], SETTINGS))
-    assert trace.frame("criticality").groupby("source").size().to_dict() == {"intervention emulated:2": 4, "intervention emulated:2.5": 3}
+    keep_criticality(trace, criticality_table(log.frame(), MeasureSettings("dram", "emulated:2")))
+    keep_criticality(trace, criticality_table(log.frame(), SETTINGS))
+    keep_criticality(trace, criticality_table(log.frame(), SETTINGS))
+    assert trace.frame("criticality").groupby("source").size().to_dict() == {"intervention emulated:2": 4, "intervention emulated:2.5": 4}
 
 
 def test_candidates_are_the_leaders_of_each_metric_in_turn(make_trace: MakeTrace) -> None:

@@ -1,6 +1,7 @@
 """A whole run: what is left behind when it works, when it cannot start, and when its records cannot be read."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,21 @@ def test_a_run_leaves_a_whole_trace_and_nothing_else(compile_program: CompilePro
         assert result.launch.skid["share_at_next"] > 0
         assert trace.meta["source"] == "clock"
         assert trace.meta["skid"]["cpu"] == result.launch.skid["cpu"]
+
+
+def test_converting_is_announced_once_the_program_has_ended(compile_program: CompileProgram, tmp_path: Path) -> None:
+    # GIVEN a context that looks at what is there when it is entered and left
+    seen: list[list[str]] = []
+
+    @contextmanager
+    def looking() -> Iterator[None]:
+        for _ in range(2):
+            seen.append(sorted(path.name for path in (tmp_path / "t").iterdir() if path.name in ("raw", "meta.json")))
+            if len(seen) == 1:
+                yield
+
+    run([str(compile_program("run_status"))], tmp_path / "t", LaunchOptions(source="none"), while_converting=looking)
+    assert seen == [["raw"], ["meta.json"]]
 
 
 def test_a_program_s_status_comes_through_the_whole_run(compile_program: CompileProgram, tmp_path: Path) -> None:

@@ -77,8 +77,14 @@ def test_pebs_loads_of_newer_machines_are_sampled_beside_their_auxiliary_event(t
 def test_ibs_counts_ops_where_it_can(tmp_path: Path) -> None:
     fake_pmu(tmp_path, "ibs_op", 9, {"cnt_ctl": "config:19", "swfilt": "config2:0"}, {})
     (event,) = ibs_events(500.0, tmp_path)
-    assert (event.type, event.config, event.config2) == (9, 1 << 19, 1)
+    assert (event.type, event.config, event.config2, event.kernel) == (9, 1 << 19, 1, 0)
     assert event.sample & fmt.SAMPLE_RAW
+
+
+def test_ibs_without_a_filter_has_the_kernel_s_own_too(tmp_path: Path) -> None:
+    fake_pmu(tmp_path, "ibs_op", 9, {}, {})
+    (event,) = ibs_events(500.0, tmp_path)
+    assert (event.config, event.config2, event.kernel) == (0, 0, 1)
 
 
 def test_a_machine_without_a_pmu_has_neither(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`tierprof run` as its users meet it: programs behave as without it, and each bad input is one line."""
 
 import os
+import pty
 import re
 import shutil
 import signal
@@ -101,6 +102,27 @@ def test_termination_is_passed_on_and_the_trace_still_made(compile_program: Comp
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 7
     process.communicate()
+    assert (tmp_path / "t" / "meta.json").exists()
+
+
+def test_the_terminal_s_interrupt_is_the_program_s_to_answer(tmp_path: Path) -> None:
+    # GIVEN a program on a terminal that answers an interrupt with a word and a status of its own
+    program = 'trap "echo heard; exit 9" INT; echo up; read -r line'
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "tierprof", "run", "-q", "-o", "t", "--", "bash", "-c", program])
+    said = b""
+    while b"up" not in said:
+        said += os.read(terminal, 100)
+    # WHEN the user presses control-C
+    os.write(terminal, b"\x03")
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    said += os.read(terminal, 1000)
+    os.close(terminal)
+    # THEN the program decides, and the trace is made
+    assert b"heard" in said
+    assert status == 9
     assert (tmp_path / "t" / "meta.json").exists()
 
 

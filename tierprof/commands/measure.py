@@ -53,9 +53,9 @@ def execute(args: argparse.Namespace) -> int:
                 note(f"tierprof: {problem}")
 
         whole = run_configurations(keys, settings, log, expected_status=trace.meta["exit_status"], run_one=runner, on_run=advance)
-    result = criticality_table(log.frame(), keys, settings)
+    result = criticality_table(log.frame(), settings)
     keep_criticality(trace, result)
-    named = result.merge(objects[["key", "name"]], on="key", how="left")
+    named = result.merge(trace.objects()[["key", "name"]], on="key", how="left")
     if args.json:
         emit_json(
             {

@@ -7,6 +7,7 @@ The program gets the terminal, its output and its signals as without tierprof, a
 import argparse
 import sys
 import tempfile
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,19 @@ def _add_size(parser: argparse.ArgumentParser, name: str, default: int, what: st
 
 def _say(line: str) -> None:
     print(f"tierprof: {line}", file=sys.stderr, flush=True)
+
+
+def _converting() -> AbstractContextManager[object]:
+    """A word on the terminal while the trace is made; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    from tierprof.console import stderr
+
+    return stderr().status("making the trace")
+
+
+def _ignore(_line: str) -> None:
+    """What --quiet does with a note."""
 
 
 def _placement(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -82,7 +96,8 @@ def execute(args: argparse.Namespace) -> int:
             force=args.force,
             **_placement(args, Path(folder)),
         )
-        result = session.run(words, args.output, options, on_note=(lambda _line: None) if args.quiet else _say)
+        on_note, converting = (_ignore, nullcontext) if args.quiet else (_say, _converting)
+        result = session.run(words, args.output, options, on_note=on_note, while_converting=converting)
     if result.failure:
         _say(result.failure)
     elif not args.quiet:

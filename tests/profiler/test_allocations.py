@@ -1,0 +1,115 @@
+"""Births and deaths are matched exactly, mappings are split exactly, forked children see their parent's memory."""
+
+import numpy as np
+import pandas as pd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tierprof.profiler.allocations import ALLOC, FLAG_FILE, FREE, KINDS, MAP, SMALL, UNMAP, live_at, match_records
+from tierprof.profiler.join import never
+from tierprof.profiler.raw import RECORD
+
+Row = tuple[int, int, int, int]  # type, time, address, size
+
+
+def records(*rows: Row, flags: int = 0, aux: int = 0) -> np.ndarray:
+    made = np.zeros(len(rows), RECORD)
+    for place, (kind, time, address, size) in enumerate(rows):
+        made[place] = (time, address, size, 7, 100 + place, kind, 0, flags, aux)
+    return made
+
+
+def spans(table: pd.DataFrame) -> list[tuple[int, int, int, int]]:
+    """(address, size, birth, death), death -1 where it is alive at the end."""
+    death = table["death_ns"].where(table["death_ns"] != never(), -1)
+    return sorted(zip(table["address"].tolist(), table["size_bytes"].tolist(), table["birth_ns"].tolist(), death.tolist(), strict=True))
+
+
+def test_an_allocation_lives_until_it_is_freed() -> None:
+    table = match_records(records((ALLOC, 10, 0x1000, 64), (ALLOC, 11, 0x2000, 32), (FREE, 20, 0x1000, 0)))
+    assert spans(table) == [(0x1000, 64, 10, 20), (0x2000, 32, 11, -1)]
+    assert table["site"].tolist() == [7, 7]
+    assert table["tid"].tolist() == [100, 101]
+
+
+def test_a_reused_address_is_two_allocations_whatever_the_order_of_the_records() -> None:
+    # GIVEN an address that is freed and handed out again in the same nanosecond, the records in no order
+    rows = records((ALLOC, 30, 0x1000, 8), (FREE, 40, 0x1000, 0), (ALLOC, 10, 0x1000, 64), (FREE, 30, 0x1000, 0))
+    assert spans(match_records(rows)) == [(0x1000, 8, 30, 40), (0x1000, 64, 10, 30)]
+
+
+def test_a_lost_free_ends_with_the_next_birth() -> None:
+    assert spans(match_records(records((ALLOC, 10, 0x1000, 64), (ALLOC, 20, 0x1000, 8)))) == [(0x1000, 8, 20, -1), (0x1000, 64, 10, 20)]
+
+
+def test_a_free_of_what_was_never_seen_is_nothing() -> None:
+    assert len(match_records(records((FREE, 10, 0x1000, 0)))) == 0
+
+
+def test_a_sampled_small_allocation_carries_its_weight() -> None:
+    table = match_records(records((SMALL, 10, 0x1000, 64), (FREE, 12, 0x1000, 0), aux=8192))
+    assert KINDS[table["kind"].iloc[0]] == "small"
+    assert table["weight"].tolist() == [8192.0]
+    assert spans(table) == [(0x1000, 64, 10, 12)]
+
+
+def test_mappings_of_files_are_told_from_others() -> None:
+    assert KINDS[match_records(records((MAP, 1, 0x1000, 4096), flags=FLAG_FILE))["kind"].iloc[0]] == "file"
+    assert KINDS[match_records(records((MAP, 1, 0x1000, 4096)))["kind"].iloc[0]] == "mmap"
+
+
+def test_unmapping_the_middle_leaves_both_ends() -> None:
+    # GIVEN a mapping of four pages of which the two in the middle go, and later the last
+    table = match_records(records((MAP, 10, 0x1000, 0x4000), (UNMAP, 20, 0x2000, 0x2000), (UNMAP, 30, 0x4000, 0x1000)))
+    # THEN the whole ends at the first cut, and what is left is as long as it stays
+    assert spans(table) == [(0x1000, 0x1000, 20, -1), (0x1000, 0x4000, 10, 20), (0x4000, 0x1000, 20, 30)]
+    # AND only the whole counts as an allocation
+    assert sorted(table["weight"]) == [0.0, 0.0, 1.0]
+
+
+def test_one_unmap_ends_several_mappings() -> None:
+    rows = records((MAP, 1, 0x1000, 0x1000), (MAP, 2, 0x2000, 0x1000), (MAP, 3, 0x3000, 0x1000), (UNMAP, 9, 0x1000, 0x2800))
+    assert spans(match_records(rows)) == [(0x1000, 0x1000, 1, 9), (0x2000, 0x1000, 2, 9), (0x3000, 0x1000, 3, 9), (0x3800, 0x800, 9, -1)]
+
+
+def test_mapping_over_a_mapping_replaces_what_it_covers() -> None:
+    rows = records((MAP, 1, 0x1000, 0x4000), (MAP, 5, 0x2000, 0x1000))
+    assert spans(match_records(rows)) == [(0x1000, 0x1000, 5, -1), (0x1000, 0x4000, 1, 5), (0x2000, 0x1000, 5, -1), (0x3000, 0x2000, 5, -1)]
+
+
+def reference(rows: list[Row], address: int, time: int) -> int:
+    """Birth of the mapping that a slow replay finds at an address after all records up to a time; -1: none."""
+    owner = -1
+    for kind, when, start, size in sorted(rows, key=lambda row: row[1]):
+        if when <= time and start <= address < start + size:
+            owner = when if kind == MAP else -1
+    return owner
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from([MAP, MAP, UNMAP]), st.integers(0, 12), st.integers(1, 6)), max_size=14))
+def test_any_sequence_of_maps_leaves_what_a_replay_leaves(steps: list[tuple[int, int, int]]) -> None:
+    # GIVEN maps and unmaps of random ranges, one a nanosecond
+    rows = [(kind, 10 * place, start, size) for place, (kind, start, size) in enumerate(steps)]
+    held_rows = spans(match_records(records(*rows)))
+    for time in range(0, 10 * len(rows), 10):
+        for address in range(20):
+            held = [a <= address < a + size and born <= time and (death == -1 or time < death) for a, size, born, death in held_rows]
+            # THEN at every time each address is in one row at most, and in one exactly if a replay has it mapped
+            assert sum(held) == (reference(rows, address, time) >= 0)
+
+
+def test_a_forked_child_sees_its_parents_memory_and_may_free_it() -> None:
+    # GIVEN a parent with three allocations, one dead before the fork at 50, one born after it
+    parent = match_records(
+        records((ALLOC, 1, 0x1000, 64), (ALLOC, 2, 0x2000, 64), (FREE, 40, 0x2000, 0), (ALLOC, 60, 0x3000, 64), (MAP, 5, 0x10000, 0x2000))
+    )
+    # WHEN the child frees one, unmaps half of the mapping, and allocates its own
+    own = records((FREE, 70, 0x1000, 0), (ALLOC, 80, 0x4000, 64), (UNMAP, 90, 0x10000, 0x1000))
+    child = match_records(own, live_at(parent, 50))
+    # THEN what it inherited is born at the fork, marked, and counts for nothing
+    assert spans(child) == [(0x1000, 64, 50, 70), (0x4000, 64, 80, -1), (0x10000, 0x2000, 50, 90), (0x11000, 0x1000, 90, -1)]
+    assert child.sort_values(["address", "birth_ns"])["inherited"].tolist() == [True, False, True, True]
+    assert child["weight"].sum() == 1.0
+    # AND the parent's own are as they were
+    assert spans(parent)[0] == (0x1000, 64, 1, -1)
