@@ -30,9 +30,9 @@ NATIVE_UNITS := $(filter %.c,$(NATIVE_SOURCES))
 # The hazard programs are formatted, too, but what they do is bad on purpose: no clang-tidy for them.
 FORMATTED := $(NATIVE_SOURCES) $(shell find tests -name '*.[ch]')
 
-# A clean name space for what the recipes start: neither the caller's packages nor the flat folders here are importable.
+# A clean name space for what the recipes start: not the caller's packages, and (-P, PYTHONSAFEPATH) not the flat folders here.
 unexport PYTHONPATH
-export PYTHONSAFEPATH := 1
+test: export PYTHONSAFEPATH := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test lint traces bench clean
@@ -46,7 +46,7 @@ demo: $(VENV)/.installed ## the whole loop on a real graph program: profile, mea
 
 traces: $(VENV)/.installed ## profile and measure all programs of workloads/ again, into traces/ (resumable; under an hour)
 	@scripts/install-packages $(DEMO_PACKAGES)
-	@$(VENV)/bin/python -m tierprof.workloads.collect --output traces --work $(BUILD)/collect $(ARGS)
+	@$(VENV)/bin/python -P -m tierprof.workloads.collect --output traces --work $(BUILD)/collect $(ARGS)
 
 bench: $(VENV)/.installed ## overhead and speed beside heaptrack and libmemtier
 	@scripts/install-packages $(BENCH_PACKAGES)

@@ -68,8 +68,8 @@ class Rounds:
             raise DemoError(f"demo: the program's result changed under {plan}.plan")
         meta = json.loads((trace / "meta.json").read_text(encoding="utf-8"))
         self.seconds[plan].append(meta["duration_s"])
-        tiers = meta["counters"]["tiers"]
-        self.dram_bytes[plan], self.slow_bytes[plan] = tiers["dram"]["peak_bytes"], tiers["slow"]["peak_bytes"]
+        peaks = {name: tier["peak_bytes"] for name, tier in zip(meta["tiers"], meta["counters"]["tiers"], strict=False)}
+        self.dram_bytes[plan], self.slow_bytes[plan] = peaks["dram"], peaks["slow"]
         return timing
 
     def saved(self, way: Way) -> Interval:

@@ -1,6 +1,6 @@
-/* malloc_cost.c - how long one malloc and one free take, 15 frames deep, for 64 bytes and for 4 KiB. Prints two numbers:
- * nanoseconds of CPU time a pair, so that other programs on the machine disturb less. Each size runs until 50 ms have
- * passed, so that slow preloads take no longer than fast ones.
+/* malloc_cost.c - how long one malloc and one free take, 15 frames deep, for 64 bytes and for 4 KiB. Prints
+ * two numbers: nanoseconds of CPU time a pair, so that other programs on the machine disturb less. Each size
+ * runs until 50 ms have passed, so that slow preloads take no longer than fast ones.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,16 +29,17 @@ static double run(size_t size, long pairs) {
 static double measure(size_t size) {
     double time_ns = 0;
     long pairs = FIRST_PAIRS;
-    while ((time_ns = run(size, pairs)) < LONG_ENOUGH_NS) pairs *= 2;
+    while ((time_ns = run(size, pairs)) < LONG_ENOUGH_NS)
+        pairs *= 2;
     return time_ns / (double)pairs;
 }
 
 /* Frames that differ: the shim would fold a recursion into one. */
-#define FRAME(number, inner)                                                                                       \
-    __attribute__((noinline)) static double frame##number(size_t size) {                                           \
-        double time_ns = inner(size);                                                                              \
-        __asm__ volatile("" : : "m"(time_ns));                                                                     \
-        return time_ns;                                                                                            \
+#define FRAME(number, inner)                                                                                 \
+    __attribute__((noinline)) static double frame##number(size_t size) {                                     \
+        double time_ns = inner(size);                                                                        \
+        __asm__ volatile("" : : "m"(time_ns));                                                               \
+        return time_ns;                                                                                      \
     }
 
 FRAME(1, measure)

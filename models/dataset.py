@@ -3,8 +3,9 @@
 Features are the numeric columns of the trace's objects; none is computed from a measurement. What grows with a run's length or size (bytes,
 seconds, counts) is divided by the run's total, so that a model carries over to another scale.
 
-The label of an object is what moving it alone to the slow tier costs, divided by what moving everything costs (the all-slow loss); a cost
-whose interval includes zero counts as zero. Each label keeps its source. On the emulated tier it follows the sampler's own stall share.
+The label of an object is what moving it alone to the slow tier costs, divided by what moving everything costs (the all-slow loss). A cost
+is first shrunk by its own noise (`shrink`), so that an object whose cost cannot be told from zero counts as next to nothing. Each label
+keeps its source. On the emulated tier it follows the sampler's own stall share.
 """
 
 from collections.abc import Collection, Sequence
@@ -36,6 +37,8 @@ EXTENSIVE = (
     "kernel_s",
     "instructions",
 )
+
+_SIGMAS = 1.96  # half of a 95 % interval, in standard deviations
 
 _INTERPRETERS = ("python", "perl", "ruby", "node", "java", "bash", "sh")
 
@@ -121,6 +124,14 @@ def measured_costs(trace: Trace, source: str | None = None) -> pd.DataFrame:
     return trace.objects().merge(costs[["key", "cost_s", "cost_low_s", "cost_high_s"]], on="key", how="inner")
 
 
+def shrink(costs: pd.DataFrame) -> NDArray[np.float64]:
+    """Costs (n,) times cost^2 / (cost^2 + sigma^2), with sigma from half the 95 % interval: the Wiener filter of a single value."""
+    cost_s = costs["cost_s"].to_numpy(dtype=np.float64)
+    sigma_s = (costs["cost_high_s"] - costs["cost_low_s"]).to_numpy(dtype=np.float64) / (2 * _SIGMAS)
+    power = cost_s**2 + sigma_s**2
+    return cost_s * np.divide(cost_s**2, power, out=np.zeros_like(power), where=power > 0)
+
+
 def _run_of(trace: Trace, source: str) -> Run | None:
     """The run's totals; None if it was never measured from this source, or lost nothing measurable."""
     table = trace.frame("criticality")
@@ -163,10 +174,9 @@ def load_dataset(traces: Sequence[Trace], source: str | None = None, leave_out: 
         everything = trace.objects()
         costs = measured_costs(trace, source)
         matrix = features(everything).set_index(everything["key"]).loc[costs["key"]]
-        share = np.clip(costs["cost_s"].to_numpy() / run.loss_s, 0.0, 1.0)
         frames.append(matrix)
         tables.append(costs)
-        labels.append(np.where(costs["cost_low_s"].to_numpy() > 0, share, 0.0))
+        labels.append(np.clip(shrink(costs) / run.loss_s, 0.0, 1.0))
         groups.append(np.full(len(costs), len(runs), dtype=np.int64))
         runs.append(run)
     if not runs:

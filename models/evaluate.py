@@ -37,7 +37,7 @@ class Packer(Protocol):
     def __call__(
         self, trace: Trace, sites: NDArray[np.int64], scores: NDArray[np.float64], budget_share: float, *, additive: bool
     ) -> NDArray[np.bool_]:
-        """Which of the sites (n,) to keep in fast memory of `budget_share` of their peak; in order of score unless additive."""
+        """Which of the sites (n,) to keep in fast memory of `budget_share` of the run's peak; in order of score unless additive."""
 
 
 def held_out_shares(data: Dataset, model: CriticalityRanker) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -57,7 +57,7 @@ def held_out_shares(data: Dataset, model: CriticalityRanker) -> tuple[NDArray[np
         held = programs == program
         fitted = clone(model).fit(data.X[~held], data.y[~held], groups=data.groups[~held])
         scores[held] = fitted.predict(data.X[held])
-        shares[held] = fitted.predict_share(data.X[held])
+        shares[held] = fitted.predict_share(data.X[held], data.groups[held])
     return scores, shares
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import xgboost
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
 from sklearn.base import BaseEstimator
-from sklearn.linear_model import PoissonRegressor
 from sklearn.model_selection import GroupKFold
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -31,8 +31,11 @@ RISING = ("accesses_of_run", "stall_s_of_run")
 
 _ATTRIBUTE = "tierprof"
 
-#: Share of waiting below which the prior makes no difference: about one sample in a thousand.
-_LEAST_PRIOR = 1e-3
+#: Share of waiting below which the prior makes no difference: a hundredth of a sample in a thousand, so that the many objects of a run that
+#: no sample fell on are next to nothing even together.
+_LEAST_PRIOR = 1e-5
+
+_LOG_SHARPNESS = (-3.0, 2.0)
 
 
 class CriticalityRanker(BaseEstimator):
@@ -59,8 +62,8 @@ class CriticalityRanker(BaseEstimator):
         The fitted xgboost.Booster.
     prior_mean_
         Mean of the score's start over the training objects; explanations are relative to it.
-    slope_, intercept_
-        Of the calibration: share = exp(slope * score + intercept).
+    sharpness_
+        Of the calibration: shares are the softmax of sharpness * score over a run's objects.
     provenance_
         What the model was trained on; set by who trains, kept in the file.
     """
@@ -108,7 +111,7 @@ class CriticalityRanker(BaseEstimator):
             raise ValueError(f"groups has {len(runs)} rows, X has {len(shares)}")
         self.prior_mean_ = float(self._start(matrix).mean())
         self.booster_ = self._boost(matrix, shares, runs)
-        self.slope_, self.intercept_ = _calibrate(self._held_out_scores(matrix, shares, runs), shares)
+        self.sharpness_ = _calibrate(self._held_out_scores(matrix, shares, runs), shares, runs)
         self.provenance_: dict[str, Any] = {}
         return self
 
@@ -117,9 +120,19 @@ class CriticalityRanker(BaseEstimator):
         matrix = self._checked(X)
         return self._score(self.booster_, matrix)
 
-    def predict_share(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Expected shares (n,) of the all-slow loss, strictly rising with the score where the training data show any order."""
-        return np.minimum(1.0, np.exp(self.slope_ * self.predict(X) + self.intercept_))
+    def predict_share(self, X: ArrayLike, groups: ArrayLike | None = None) -> NDArray[np.float64]:
+        """Expected shares (n,) of the all-slow loss: in the order of the scores, and one in sum over each run.
+
+        Parameters
+        ----------
+        X
+            (n, features); all objects of the runs.
+        groups
+            (n,) the run of each row. Default: one run.
+        """
+        scores = self.predict(X)
+        runs = np.zeros(len(scores), dtype=np.int64) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        return np.exp(_log_softmax(self.sharpness_ * scores, runs))
 
     def contributions(self, X: ArrayLike) -> NDArray[np.float64]:
         """SHAP values (n, features + 1) of the score, the last column its mean (TreeSHAP; Lundberg 2018); rows sum to the score.
@@ -145,8 +158,7 @@ class CriticalityRanker(BaseEstimator):
             "params": self.get_params(),
             "features": self._names(),
             "prior_mean": self.prior_mean_,
-            "slope": self.slope_,
-            "intercept": self.intercept_,
+            "sharpness": self.sharpness_,
             "provenance": self.provenance_,
         }
         self.booster_.set_attr(**{_ATTRIBUTE: json.dumps(kept)})
@@ -180,7 +192,7 @@ class CriticalityRanker(BaseEstimator):
             raise ModelError(f"model {path} cannot be used", why, "train it again with `tierprof train`")
         model = cls().set_params(**{**kept["params"], "rising": tuple(kept["params"]["rising"])})
         model.booster_, model.provenance_ = booster, kept["provenance"]
-        model.prior_mean_, model.slope_, model.intercept_ = kept["prior_mean"], kept["slope"], kept["intercept"]
+        model.prior_mean_, model.sharpness_ = kept["prior_mean"], kept["sharpness"]
         model.feature_names_in_ = np.array(kept["features"], dtype=object)
         model.n_features_in_ = len(kept["features"])
         return model
@@ -251,14 +263,20 @@ class CriticalityRanker(BaseEstimator):
         return scores
 
 
-def _calibrate(scores: NDArray[np.float64], shares: NDArray[np.float64]) -> tuple[float, float]:
-    """Slope and intercept of log share over score by Poisson regression: two parameters, since more would fit noise."""
-    mean = float(shares.mean())
-    if mean <= 0:
-        return 0.0, float(np.log(np.finfo(np.float64).tiny))
-    spread = float(scores.std())
-    if spread == 0:
-        return 0.0, float(np.log(mean))
-    fitted = PoissonRegressor(alpha=1e-4, max_iter=1000).fit((scores / spread)[:, None], np.maximum(shares, 0.0))
-    slope = float(fitted.coef_[0]) / spread
-    return (slope, float(fitted.intercept_)) if slope > 0 else (0.0, float(np.log(mean)))
+def _log_softmax(scores: NDArray[np.float64], runs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Logarithm of the softmax over each run's rows; runs are numbered from zero."""
+    greatest = np.full(runs.max(initial=0) + 1, -np.inf)
+    np.maximum.at(greatest, runs, scores)
+    centred = scores - greatest[runs]
+    return centred - np.log(np.bincount(runs, np.exp(centred)))[runs]
+
+
+def _calibrate(scores: NDArray[np.float64], shares: NDArray[np.float64], runs: NDArray[np.int64]) -> float:
+    """The sharpness under which the measured shares are likeliest (temperature scaling): one parameter, since more would fit noise."""
+    if scores.std() == 0 or shares.sum() == 0:
+        return 1.0
+
+    def unlikelihood(log_sharpness: float) -> float:
+        return -float(shares @ _log_softmax(np.exp(log_sharpness) * scores, runs))
+
+    return float(np.exp(minimize_scalar(unlikelihood, bounds=_LOG_SHARPNESS, method="bounded").x))

@@ -100,7 +100,7 @@ def make_placement(
         raise PlanError(f"trace {trace.path} cannot be placed", "it has no object of a page or more", "profile a run that allocates more")
     demand = trace_demand(trace)
     rows = demand.columns(objects["site"].to_numpy(dtype=np.int64)) * able
-    peak_bytes = int(rows.sum(axis=1).max(initial=0))
+    peak_bytes = min(demand.peak_bytes, int(rows.sum(axis=1).max(initial=0)))  # windows of moments may say more than there ever was
     budget_bytes = parse_budget(budget, peak_bytes)
     provenance = {"trace": str(trace.path.absolute()), "by": by, "budget": format_bytes(budget_bytes), "tierprof": tierprof.__version__}
     if by in BLIND:

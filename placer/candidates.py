@@ -1,7 +1,5 @@
 """Which objects are worth measuring: the leaders by each of several metrics, in turn, until there are enough."""
 
-from itertools import zip_longest
-
 import pandas as pd
 
 #: Metrics that take turns, in this order; none of them alone finds what the others would.
@@ -29,10 +27,18 @@ def candidates(objects: pd.DataFrame, count: int) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Rows of `objects`: first the leader by each of `METRICS`, then the second by each, and so on, each object once. A metric that is
-        zero for an object does not put it forward.
+        Rows of `objects`: the metrics take turns, each putting forward its leader among those not chosen yet. A metric that is zero for
+        an object does not put it forward.
     """
     able = objects[placeable(objects)]
-    orders = [able[able[metric] > 0].sort_values(metric, ascending=False, kind="stable").index for metric in METRICS]
-    turns = [place for turn in zip_longest(*orders) for place in turn if place is not None]
-    return able.loc[list(dict.fromkeys(turns))[:count]]
+    orders = [iter(able[able[metric] > 0].sort_values(metric, ascending=False, kind="stable").index) for metric in METRICS]
+    chosen: dict[object, None] = {}
+    while len(chosen) < count:
+        before = len(chosen)
+        for order in orders:
+            leader = next((place for place in order if place not in chosen), None)
+            if leader is not None and len(chosen) < count:
+                chosen[leader] = None
+        if len(chosen) == before:
+            break
+    return able.loc[list(chosen)]

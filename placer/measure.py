@@ -19,6 +19,7 @@ import pandas as pd
 from tierprof.base.errors import CommandError
 from tierprof.base.schema import CRITICALITY
 from tierprof.models.bootstrap import Interval, difference_interval, median_interval
+from tierprof.placer.pack import peak_bytes, trace_demand
 from tierprof.placer.planned_run import PlannedRun
 from tierprof.placer.runlog import ALL, NONE, FinishedRun, RunLog
 from tierprof.profiler.trace import Trace
@@ -168,11 +169,13 @@ def _interval_columns(column: str) -> tuple[str, str, str]:
 
 
 def keep_criticality(trace: Trace, table: pd.DataFrame) -> None:
-    """Write the table into the trace; rows that other pairs of tiers left there stay."""
+    """Write the table into the trace, beside rows that other pairs of tiers left there, and the objects' joint peak into its meta."""
     if trace.has("criticality"):
         kept = trace.frame("criticality")
         table = pd.concat([kept[~kept["source"].isin(table["source"])], table], ignore_index=True)
     trace.write("criticality", table)
+    trace.meta["peak_bytes"] = peak_bytes(trace, trace_demand(trace))
+    trace.write_meta()
 
 
 def interval_of(row: pd.Series, column: str) -> Interval:

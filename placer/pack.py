@@ -173,8 +173,13 @@ def trace_demand(trace: Trace) -> Demand:
     return Demand(objects["site"].to_numpy(dtype=np.int64), peaks[None, :], int(peaks.sum()), False)
 
 
+def peak_bytes(trace: Trace, demand: Demand) -> int:
+    """Most bytes of all the run's objects live at once; a measured trace keeps the figure, for when its allocations are stripped."""
+    return int(trace.meta.get("peak_bytes") or demand.peak_bytes)
+
+
 class TracePacker:
-    """Packs objects of traces under budgets given as shares of those objects' own peak; reads each trace once."""
+    """Packs objects of traces under budgets given as shares of the run's peak; reads each trace once."""
 
     def __init__(self) -> None:
         self._demands: dict[str, Demand] = {}
@@ -186,6 +191,6 @@ class TracePacker:
         path = str(trace.path)
         if path not in self._demands:
             self._demands[path] = trace_demand(trace)
-        rows = self._demands[path].columns(sites)
-        budget_bytes = int(budget_share * rows.sum(axis=1).max(initial=0))
+        demand = self._demands[path]
+        rows, budget_bytes = demand.columns(sites), int(budget_share * peak_bytes(trace, demand))
         return pack(scores, rows, budget_bytes).chosen if additive else pack_in_order(scores, rows, budget_bytes)

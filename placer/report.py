@@ -79,7 +79,7 @@ def build_report(trace: Trace, plan: Plan | None = None, model: CriticalityRanke
     )
     values = None if model is None or slow_spec is None else value_objects(trace, parse_tier(f"slow={slow_spec}"), by="model", model=model)
     rows = _rows(trace, plan, measured, values)
-    rows.sort(key=lambda row: (-(row.measured.value if row.measured else row.predicted_s or 0.0), -row.stall_share, -row.peak_bytes))
+    rows.sort(key=lambda row: (-_best_known_cost(row), -row.stall_share, -row.peak_bytes))
     none_s, loss = _whole_runs(table)
     return Report(trace, plan, rows, trace_demand(trace).peak_bytes, slow_spec, none_s, loss, _model_facts(model))
 
@@ -100,6 +100,13 @@ def _criticality(trace: Trace, slow_spec: str | None) -> pd.DataFrame | None:
     table = trace.frame("criticality")
     table = table[(table["slow"] == slow_spec) & table["met"].astype(bool)]
     return table if len(table) else None
+
+
+def _best_known_cost(row: ReportRow) -> float:
+    """The measured cost; where that cannot be told from zero, the predicted one, if there is any."""
+    if row.measured is not None and (row.predicted_s is None or row.measured.excludes(0.0)):
+        return row.measured.value
+    return row.predicted_s or 0.0
 
 
 def _rows(trace: Trace, plan: Plan | None, measured: dict[str, Interval], values: Values | None) -> list[ReportRow]:

@@ -15,7 +15,7 @@ from tierprof.placer import plots
 from tierprof.placer.report import Report, ReportRow
 from tierprof.placer.timeline import live_timeline
 
-MOST_OBJECTS = 30
+MOST_OBJECTS = 20
 MOST_LAYERS = 7
 
 _REST = 8  # colour class of what is lumped together
@@ -40,7 +40,7 @@ def render_page(report: Report) -> str:
 
 def _context(report: Report) -> dict[str, Any]:
     meta = report.trace.meta
-    shown = [row for row in report.rows if row.stall_share or row.measured or (row.predicted_s or 0) > 0][:MOST_OBJECTS] or report.rows[:10]
+    shown = _worth_showing(report.rows)
     return {
         "program": program_name(meta),
         "command": " ".join(str(word) for word in meta.get("command") or []),
@@ -57,6 +57,13 @@ def _context(report: Report) -> dict[str, Any]:
         "notes": _notes(report),
         "footer": f"tierprof {tierprof.__version__} · trace {report.trace.path.name} · one file, no network",
     }
+
+
+def _worth_showing(rows: list[ReportRow]) -> list[ReportRow]:
+    """The first few that anything waited on, and everything that was measured."""
+    first = [row for row in rows if row.stall_share or (row.predicted_s or 0) > 0][:MOST_OBJECTS]
+    kept = {row.key for row in first} | {row.key for row in rows if row.measured}
+    return [row for row in rows if row.key in kept] or rows[:MOST_OBJECTS]
 
 
 def _facts(meta: dict[str, Any]) -> list[str]:
@@ -155,16 +162,20 @@ def _timeline(report: Report) -> dict[str, Any]:
     live = live_timeline(report.trace.frame("allocations"), duration_s)
     if not len(live.sites):
         return {"timeline": None}
-    names = {row.site: row for row in report.rows}
+    rows = {row.site: row for row in report.rows}
+    own = [rows.get(int(site)) for site in live.sites]
+    slow = np.array([report.plan is not None and row is not None and row.tier != report.plan.fast for row in own])
     order = np.argsort(-live.live_bytes.max(axis=1), kind="stable")
-    named, rest = order[:MOST_LAYERS], order[MOST_LAYERS:]
     layers: list[tuple[bool, str, plots.Layer]] = []
-    for colour, place in enumerate(named, start=1):
-        row = names.get(int(live.sites[place]))
-        slow = report.plan is not None and row is not None and row.tier != report.plan.fast
-        layers.append((slow, row.name if row else "unknown", plots.Layer(f"f{colour}", slow, live.live_bytes[place])))
-    if len(rest):
-        layers.append((False, f"{len(rest)} others", plots.Layer(f"f{_REST}", False, live.live_bytes[rest].sum(axis=0))))
+    for colour, place in enumerate(order[:MOST_LAYERS], start=1):
+        row = own[place]
+        layer = plots.Layer(f"f{colour}", bool(slow[place]), live.live_bytes[place])
+        layers.append((layer.slow, row.name if row else "unknown", layer))
+    for hatched in (False, True):
+        rest = [place for place in order[MOST_LAYERS:] if slow[place] == hatched]
+        if rest:
+            layer = plots.Layer(f"f{_REST}", hatched, live.live_bytes[rest].sum(axis=0))
+            layers.append((hatched, f"{len(rest)} others", layer))
     layers.sort(key=lambda layer: layer[0])
     lead = "Live bytes of the largest objects."
     if report.plan is not None:
@@ -172,7 +183,7 @@ def _timeline(report: Report) -> dict[str, Any]:
     return {
         "timeline": plots.timeline(live.time_s, duration_s, [layer for _, _, layer in layers], report.budget_bytes),
         "timeline_lead": lead,
-        "legend": [{"name": plots.short(name, 44), "slow": slow, "colour": layer.css[1:]} for slow, name, layer in layers],
+        "legend": [{"name": plots.short(name, 44), "slow": hatched, "colour": layer.css[1:]} for hatched, name, layer in layers],
     }
 
 

@@ -126,7 +126,9 @@ def _by_model(objects: pd.DataFrame, model: CriticalityRanker, loss_s: float) ->
     matrix = matrix[list(model.feature_names_in_)]
     share = model.predict_share(matrix)
     contributions = explain(model, matrix)
-    reasons = [f"{_rank_words(own, share)}: {_because(parts)}" for own, parts in zip(share, contributions, strict=True)]
+    reasons = [
+        f"{_rank_words(own, share)}: {_because(parts, bool(own > 1 / len(share)))}" for own, parts in zip(share, contributions, strict=True)
+    ]
     return Values("model", share, True, share * loss_s, reasons, contributions)
 
 
@@ -156,13 +158,12 @@ def _rank_words(share: float, shares: NDArray[np.float64]) -> str:
     return f"rank {1 + int((shares > share).sum())} of {len(shares)}"
 
 
-def _because(parts: Sequence[Contribution]) -> str:
-    """The two strongest features that point the way the score leans."""
-    if not parts:
+def _because(parts: Sequence[Contribution], above_even: bool) -> str:
+    """The two strongest features that speak for an object that gets more than an even share, or against one that gets less."""
+    speaking = [part.text for part in parts if (part.value > 0) == above_even] or [part.text for part in parts]
+    if not speaking:
         return "nothing known speaks for or against it"
-    leaning = sum(part.value for part in parts) > 0
-    named = [part.text for part in parts if (part.value > 0) == leaning][:2]
-    return ", ".join(named) if leaning else "only " + ", ".join(named)
+    return ("" if above_even else "only ") + ", ".join(speaking[:2])
 
 
 def _metric_reasons(by: str, objects: pd.DataFrame, score: NDArray[np.float64]) -> list[str]:

@@ -10,6 +10,7 @@ from tierprof.profiler.join import never
 
 # enum tp_record_type and enum tp_record_flags of native/common/records.h
 ALLOC, FREE, MAP, UNMAP, SMALL = 1, 2, 3, 4, 5
+BIRTHS = (ALLOC, MAP, SMALL)
 FLAG_FILE = 1
 
 KINDS = ("malloc", "mmap", "file", "small")

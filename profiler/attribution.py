@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from tierprof.base.schema import SAMPLES
 from tierprof.profiler.classify import WHERE, classify, find_allocations, on_stack
-from tierprof.profiler.modules import Images, in_static_data, locate
+from tierprof.profiler.modules import Images, locate, static_modules
 from tierprof.profiler.perf.parser import PerfStreams
 from tierprof.profiler.recover import registers as reg
 from tierprof.profiler.recover.derive import CONFIDENCE_EXACT
@@ -23,6 +23,7 @@ CONFIDENCE_NAMES = ("none", "chase", "base", "exact")
 # Rows of samples attributed at a time; bounds the memory beside the streams.
 BATCH_ROWS = 1 << 20
 
+_VDSO = "[vdso]"
 _STACK_POINTER_COLUMN = reg.SAMPLED.index(reg.RSP)
 
 Columns = Mapping[str, np.ndarray]
@@ -83,7 +84,7 @@ class Attribution:
             access=access,
             known=found["known"],
             near_stack=on_stack(address, np.where(samples["has_regs"], samples["regs"][:, _STACK_POINTER_COLUMN], 0)),
-            in_static=in_static_data(self._modules, self._images, samples["pid"], address),
+            in_static=static_modules(self._modules, self._images, samples["pid"], address) >= 0,
         )
         allocation = np.where(where == WHERE.index("object"), allocation, -1)
         site = self._allocations["site"].to_numpy(np.int64)
@@ -126,7 +127,8 @@ class Attribution:
             "access": np.where(decoded, column["access"], kinds).astype(np.int64),
             "confidence": np.where(given, CONFIDENCE_EXACT, np.where(decoded, column["confidence"], 0)).astype(np.int64),
             "hint": np.where(timed & in_runtime, "runtime", np.where(decoded, column["hint"], "")),
-            "known": decoded | given,
+            # The kernel's vdso is in no file: it reads the clock, and computes.
+            "known": decoded | given | (paths == _VDSO),
         }
 
 

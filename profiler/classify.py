@@ -67,7 +67,7 @@ def classify(
     known
         Whether the instruction was decoded, or the event gave the address itself.
     near_stack, in_static
-        Of the address; see `on_stack` and `tierprof.profiler.modules.in_static_data`.
+        Of the address; see `on_stack` and `tierprof.profiler.modules.static_modules`.
     """
     conditions = [hint == HINT_RUNTIME, hint == HINT_STACK, allocation >= 0, (hint == HINT_STATIC) | in_static, near_stack]
     classes = ["runtime", "stack", "object", "static", "stack"]

@@ -23,6 +23,7 @@ from tierprof.profiler.modules import Images, build_modules
 from tierprof.profiler.perf.parser import PerfStreams, read_perf
 from tierprof.profiler.raw import read_counters
 from tierprof.profiler.sites import Heap, allocations_table, printable, read_heap, sites_table
+from tierprof.profiler.statics import static_shares
 from tierprof.profiler.symbols import Symboliser
 from tierprof.profiler.trace import OBJECTS, Trace
 
@@ -73,6 +74,7 @@ def convert(
     objects = compute_features(sites, allocations, frame, duration_ns, launch.system_s)
     recorded = _Recorded(streams, heap, frame, *_counters(raw))
     result.meta = _meta(launch, command, recorded) | {"plan": str(plan) if plan else None, "tiers": list(tiers)}
+    result.meta["statics"] = static_shares(frame, modules, images)
     relative = modules.assign(time_ns=np.maximum(modules["time_ns"] - start_ns, 0), path=modules["path"].map(printable))
     result.write("modules", relative)
     result.write("sites", sites)

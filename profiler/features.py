@@ -240,7 +240,4 @@ def stride_regularity(samples: pd.DataFrame) -> pd.Series:
     runs = moves.groupby(keys)["step"].agg(["sum", "size"])
     # A fair coin's expected |sum| of n tosses is about sqrt(2 n / pi): taken off, so that few pairs do not look regular.
     surplus = np.maximum(runs["sum"].abs() - np.sqrt(2 * runs["size"] / np.pi), 0.0)
-    total = runs["size"].groupby("site").sum()
-    room = (runs["size"] - np.sqrt(2 * runs["size"] / np.pi)).clip(lower=0.0).groupby("site").sum()
-    regular = surplus.groupby("site").sum() / room.where(room > 0, 1.0)
-    return regular.reindex(total.index).clip(0.0, 1.0)
+    return surplus.groupby("site").sum() / runs["size"].groupby("site").sum()

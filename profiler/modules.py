@@ -114,23 +114,27 @@ def locate(modules: pd.DataFrame, pids: np.ndarray, addresses: np.ndarray, times
     return found
 
 
-def in_static_data(modules: pd.DataFrame, images: Images, pids: np.ndarray, addresses: np.ndarray) -> np.ndarray:
-    """Whether each address lies in the data (or code) of a module of its process: anywhere between its first and last segment."""
-    inside = np.zeros(len(pids), bool)
+def static_modules(modules: pd.DataFrame, images: Images, pids: np.ndarray, addresses: np.ndarray) -> np.ndarray:
+    """Row of the module in whose data (or code) each address lies, in its process: anywhere between its first and last segment.
+
+    -1 where it is in none. Which of a module's rows it is does not matter: all have the same bias.
+    """
+    found = np.full(len(pids), -1, np.int64)
     for pid, group in modules.groupby("pid"):
         mine = np.flatnonzero(pids == pid)
         if len(mine) == 0:
             continue
-        ranges = set()
-        for path, bias in zip(group["path"], group["bias"], strict=True):
+        ranges: dict[tuple[int, int], int] = {}
+        for row, path, bias in zip(group["module"], group["path"], group["bias"], strict=True):
             image = images.get(path)
             if image is not None:
                 low, high = image.extent
-                ranges.add(((low + int(bias)) % 2**64, (high + int(bias)) % 2**64))
-        starts = np.array(sorted(low for low, _ in ranges), np.uint64)
-        ends = np.array([high for _, high in sorted(ranges)], np.uint64)
-        if len(starts) == 0:
+                ranges[(low + int(bias)) % 2**64, (high + int(bias)) % 2**64] = row
+        if not ranges:
             continue
-        row = np.searchsorted(starts, addresses[mine], side="right") - 1
-        inside[mine] = (row >= 0) & (addresses[mine] < ends[row])
-    return inside
+        bounds = np.array(sorted(ranges), np.uint64)
+        rows = np.array([ranges[pair] for pair in sorted(ranges)], np.int64)
+        place = np.searchsorted(bounds[:, 0], addresses[mine], side="right") - 1
+        inside = (place >= 0) & (addresses[mine] < bounds[place, 1])
+        found[mine] = np.where(inside, rows[place], -1)
+    return found

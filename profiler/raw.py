@@ -12,6 +12,7 @@ import numpy as np
 from tierprof.base.errors import TraceError
 
 FORMAT_VERSION = 1
+CHUNK_BYTES = 64 * 1024
 TIER_COUNT = 8
 MODULE_NONE = 2**32 - 1
 SITE_NONE = 2**32 - 1
@@ -174,26 +175,20 @@ def read_allocations(path: Path, damage: list[str] | None = None) -> np.ndarray:
         If the file cannot be read, is no such file, or is of another version.
     """
     content = _content(path)
-    if content.size == 0:
+    if not _check_first_header(path, content):
         return np.empty(0, RECORD)
-    header = _first_chunk(path, content)
-    chunk_bytes, header_bytes = int(header["chunk_bytes"]), int(header["header_bytes"])
-    whole = content.size // chunk_bytes
-    per_chunk = (chunk_bytes - header_bytes) // RECORD.itemsize
-    chunks = content[: whole * chunk_bytes].reshape(whole, chunk_bytes)
+    whole = content.size // CHUNK_BYTES
+    chunks = content[: whole * CHUNK_BYTES].reshape(whole, CHUNK_BYTES)
     used = chunks[:, : len(ALLOC_MAGIC)].tobytes()
     started = np.frombuffer(used, "S8") == ALLOC_MAGIC.rstrip(b"\0")
     strange = int(np.count_nonzero(~started & chunks[:, : len(ALLOC_MAGIC)].any(axis=1)))
-    end = header_bytes + per_chunk * RECORD.itemsize
-    parts = [_until_end(np.ascontiguousarray(chunks[started, header_bytes:end]).view(RECORD))]
-    rest = content[whole * chunk_bytes :]
-    if rest.size > header_bytes and rest[: len(ALLOC_MAGIC)].tobytes() == ALLOC_MAGIC:
-        count = (rest.size - header_bytes) // RECORD.itemsize
-        tail = np.frombuffer(rest[header_bytes : header_bytes + count * RECORD.itemsize].tobytes(), RECORD)
-        parts.append(_until_end(tail.reshape(1, -1)))
+    parts = [_records_of(chunks[started])]
+    rest = content[whole * CHUNK_BYTES :]
+    if rest[: len(ALLOC_MAGIC)].tobytes() == ALLOC_MAGIC:
+        parts.append(_records_of(rest.reshape(1, -1)))
     if damage is not None:
         if rest.size:
-            damage.append(f"{path.name} is cut short: {rest.size} bytes of its last chunk of {chunk_bytes} are there")
+            damage.append(f"{path.name} is cut short: {rest.size} bytes of its last chunk of {CHUNK_BYTES} are there")
         if strange:
             damage.append(f"{path.name}: {strange} of {whole} chunks have no valid header and were left out")
     return np.concatenate(parts)
@@ -266,20 +261,29 @@ def _check(path: Path, magic: bytes, expected: bytes, version: int) -> None:
         raise TraceError(f"{path} cannot be read", why, "read it with the tierprof that wrote it")
 
 
-def _first_chunk(path: Path, content: np.ndarray) -> np.void:
-    if content.size < CHUNK_HEADER.itemsize:
+def _check_first_header(path: Path, content: np.ndarray) -> bool:
+    """Whether any chunk has a header; the first may lack it, if its thread was killed between reserving it and writing to it."""
+    starts = range(0, content.size, CHUNK_BYTES)
+    start = next((at for at in starts if content[at : at + len(ALLOC_MAGIC)].any()), None)
+    if start is None:
+        return False
+    if content.size - start < CHUNK_HEADER.itemsize:
         raise TraceError(f"{path} cannot be read", "it ends within its header", "run `tierprof run` again")
-    header: np.void = np.frombuffer(content[: CHUNK_HEADER.itemsize].tobytes(), CHUNK_HEADER)[0]
+    header: np.void = np.frombuffer(content[start : start + CHUNK_HEADER.itemsize].tobytes(), CHUNK_HEADER)[0]
     _check(path, bytes(header["magic"]).ljust(8, b"\0"), ALLOC_MAGIC, int(header["version"]))
-    if header["record_bytes"] != RECORD.itemsize or header["chunk_bytes"] <= header["header_bytes"]:
-        raise TraceError(f"{path} cannot be read", "its header contradicts itself", "run `tierprof run` again")
-    return header
+    sizes = (int(header["record_bytes"]), int(header["chunk_bytes"]), int(header["header_bytes"]))
+    if sizes != (RECORD.itemsize, CHUNK_BYTES, CHUNK_HEADER.itemsize):
+        raise TraceError(f"{path} cannot be read", "its header contradicts its version", "run `tierprof run` again")
+    return True
 
 
-def _until_end(chunks: np.ndarray) -> np.ndarray:
-    """Of each row the records before its first of type TP_END, in one array."""
-    filled: np.ndarray = np.logical_and.accumulate(chunks["type"] != 0, axis=1)
-    return chunks[filled]
+def _records_of(chunks: np.ndarray) -> np.ndarray:
+    """Of each chunk (a row of bytes) the records before its first of type TP_END, in one array."""
+    count = max(chunks.shape[1] - CHUNK_HEADER.itemsize, 0) // RECORD.itemsize
+    end = CHUNK_HEADER.itemsize + count * RECORD.itemsize
+    records = np.ascontiguousarray(chunks[:, CHUNK_HEADER.itemsize : end]).reshape(-1).view(RECORD).reshape(len(chunks), count)
+    filled: np.ndarray = np.logical_and.accumulate(records["type"] != 0, axis=1)
+    return records[filled]
 
 
 def _text(raw: bytes) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tierprof.base.errors import TraceError
-from tierprof.profiler.allocations import COLUMNS, KINDS, live_at, match_records
+from tierprof.profiler.allocations import BIRTHS, COLUMNS, KINDS, live_at, match_records
 from tierprof.profiler.names import Frame, own_frame, site_name
 from tierprof.profiler.raw import MetaSite, MetaStream, read_allocations, read_meta
 from tierprof.profiler.symbols import Symbol, Symboliser
@@ -148,10 +148,11 @@ def _records(process: _Process, heap: Heap) -> np.ndarray:
     except TraceError as error:
         heap.damage.append(str(error))
         return read_allocations(Path("/dev/null"))
-    numbers, inverse = np.unique(records["site"], return_inverse=True)
+    # Records of ends have no site.
+    births = np.flatnonzero(np.isin(records["type"], BIRTHS))
+    numbers, inverse = np.unique(records["site"][births], return_inverse=True)
     rows = [process.sites.get(number) for number in numbers.tolist()]
-    known = np.array([heap.unknown_site() if row is None else row for row in rows], np.uint32)
-    records["site"] = known[inverse] if len(records) else records["site"]
+    records["site"][births] = np.array([heap.unknown_site() if row is None else row for row in rows], np.uint32)[inverse]
     return records
 
 

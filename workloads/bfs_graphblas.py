@@ -21,13 +21,11 @@ def breadth_first(args: Namespace, phases: Phases) -> np.ndarray:
     with phases.phase("build"):
         adjacency = Matrix.from_csr(graph.indptr, graph.indices, True, ncols=graph.vertices)
         sources = graph.sources(args.sources)
-        vertices = graph.vertices
-        del graph
-    found = np.empty((len(sources), vertices), dtype=np.int32)
+    found = np.empty((len(sources), graph.vertices), dtype=np.int32)
     with phases.phase("compute"):
         for search in phases.steps(len(sources)):
-            levels = Vector(np.int32, vertices)
-            frontier = Vector(bool, vertices)
+            levels = Vector(np.int32, graph.vertices)
+            frontier = Vector(bool, graph.vertices)
             frontier[int(sources[search])] = True
             depth = 0
             while frontier.nvals:

@@ -16,12 +16,10 @@ def coreness(args: Namespace, phases: Phases) -> np.ndarray:
     with phases.phase("load"):
         graph = load(args.graph)
         edges = graph.edges()
-        vertices = graph.vertices
-        del graph
-    found = np.empty((args.rounds, vertices), dtype=np.int32)
+    found = np.empty((args.rounds, graph.vertices), dtype=np.int32)
     for step in phases.steps(args.rounds):
         with phases.phase("build"):
-            network = igraph.Graph(vertices, edges)
+            network = igraph.Graph(graph.vertices, edges)
         with phases.phase("compute"):
             found[step] = network.coreness()
     return found

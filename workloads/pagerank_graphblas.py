@@ -24,14 +24,12 @@ def pagerank(args: Namespace, phases: Phases) -> np.ndarray:
         adjacency = Matrix.from_csr(graph.indptr, graph.indices, 1.0, ncols=graph.vertices)
         # A vertex without neighbours gives its rank to nobody; damping here saves a pass over the vector each iteration.
         damped = Vector.from_dense(np.maximum(graph.degrees, 1) / DAMPING)
-        vertices = graph.vertices
-        del graph
     with phases.phase("compute"):
-        rank = Vector.from_scalar(1.0 / vertices, vertices, dtype=float)
-        share = Vector(float, vertices)
+        rank = Vector.from_scalar(1.0 / graph.vertices, graph.vertices, dtype=float)
+        share = Vector(float, graph.vertices)
         for _ in phases.steps(args.iterations):
             share << rank.ewise_mult(damped, binary.truediv)
-            rank << (1.0 - DAMPING) / vertices
+            rank << (1.0 - DAMPING) / graph.vertices
             # The graph is symmetric, so rows list the neighbours that a vertex gathers from.
             rank(binary.plus) << semiring.plus_second(adjacency @ share)
     return rank.to_dense()

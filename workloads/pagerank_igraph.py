@@ -17,7 +17,6 @@ def pagerank(args: Namespace, phases: Phases) -> np.ndarray:
         graph = load(args.graph)
     with phases.phase("build"):
         network = igraph.Graph(graph.vertices, graph.edges())
-        del graph
     found = np.empty((args.solutions, network.vcount()))
     with phases.phase("compute"):
         for solution in phases.steps(args.solutions):

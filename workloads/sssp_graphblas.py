@@ -21,14 +21,12 @@ def shortest_paths(args: Namespace, phases: Phases) -> np.ndarray:
     with phases.phase("build"):
         weights = Matrix.from_csr(graph.indptr, graph.indices, graph.weights.astype(np.float32), ncols=graph.vertices)
         sources = graph.sources(args.sources)
-        vertices = graph.vertices
-        del graph
-    found = np.empty((len(sources), vertices), dtype=np.float32)
+    found = np.empty((len(sources), graph.vertices), dtype=np.float32)
     with phases.phase("compute"):
         for search in phases.steps(len(sources)):
-            distance = Vector.from_scalar(np.inf, vertices, dtype=np.float32)
+            distance = Vector.from_scalar(np.inf, graph.vertices, dtype=np.float32)
             distance[int(sources[search])] = 0.0
-            changed = Vector(np.float32, vertices)
+            changed = Vector(np.float32, graph.vertices)
             changed[int(sources[search])] = 0.0
             while changed.nvals:
                 reached = semiring.min_plus(changed @ weights).new()

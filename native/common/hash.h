@@ -1,6 +1,7 @@
 /* hash.h - mixing of words, and the 128-bit hash of which site keys are made.
  *
- * tpi_mix is the folded 128-bit product of wyhash (public domain, Wang Yi); the odd constants are its secrets.
+ * tpi_mix is the folded 128-bit product of wyhash (public domain, Wang Yi); the odd constants are its
+ * secrets.
  */
 #ifndef TP_HASH_H
 #define TP_HASH_H

@@ -1,5 +1,5 @@
-/* lock.h - a mutex of four bytes that needs no library: usable before libc is ready, and a plain store makes it
- * new again in a forked child. Waiters sleep in the kernel, because a holder may be preempted.
+/* lock.h - a mutex of four bytes that needs no library: usable before libc is ready, and a plain store makes
+ * it new again in a forked child. Waiters sleep in the kernel, because a holder may be preempted.
  */
 #ifndef TP_LOCK_H
 #define TP_LOCK_H
@@ -36,6 +36,8 @@ static inline void tp_lock_release(tp_lock *lock) {
 }
 
 /* Only where no other thread can hold it: in a forked child. */
-static inline void tp_lock_renew(tp_lock *lock) { __atomic_store_n(&lock->state, TPI_LOCK_FREE, __ATOMIC_RELAXED); }
+static inline void tp_lock_renew(tp_lock *lock) {
+    __atomic_store_n(&lock->state, TPI_LOCK_FREE, __ATOMIC_RELAXED);
+}
 
 #endif

@@ -1,6 +1,6 @@
-/* rawio.h - system calls without libc's wrappers: the wrappers are cancellation points, may be interposed, and
- * mmap is hooked. Nothing here is kept open longer than a call, so that a program that counts or closes its
- * descriptors meets none of ours.
+/* rawio.h - system calls without libc's wrappers: the wrappers are cancellation points, may be interposed,
+ * and mmap is hooked. Nothing here is kept open longer than a call, so that a program that counts or closes
+ * its descriptors meets none of ours.
  */
 #ifndef TP_RAWIO_H
 #define TP_RAWIO_H
@@ -26,7 +26,9 @@ static inline int tp_raw_open(const char *path, int flags, int mode) {
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags | O_CLOEXEC, mode);
 }
 
-static inline void tp_raw_close(int fd) { syscall(SYS_close, fd); }
+static inline void tp_raw_close(int fd) {
+    syscall(SYS_close, fd);
+}
 
 /* Reads until `size` bytes or the end; the number of bytes read, or -1. */
 static inline ssize_t tp_raw_read(int fd, void *buffer, size_t size) {
@@ -69,12 +71,15 @@ static inline void *tp_raw_mmap(void *address, size_t size, int prot, int flags,
 #endif
 }
 
-static inline int tp_raw_munmap(void *address, size_t size) { return (int)syscall(SYS_munmap, address, size); }
+static inline int tp_raw_munmap(void *address, size_t size) {
+    return (int)syscall(SYS_munmap, address, size);
+}
 
 /* How far a file may grow: writing beyond would raise SIGXFSZ, which kills the program. */
 static inline uint64_t tp_raw_file_limit(void) {
     struct rlimit limit;
-    if (syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+    if (syscall(SYS_prlimit64, 0, RLIMIT_FSIZE, NULL, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return UINT64_MAX;
     return limit.rlim_cur;
 }
 
@@ -102,7 +107,8 @@ static inline int tp_raw_extend(int fd, uint64_t offset, uint64_t size) {
 
 /* Zeroed memory for the shim's own tables; NULL without. */
 static inline void *tp_raw_pages(size_t size) {
-    void *pages = tp_raw_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *pages =
+        tp_raw_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return pages == MAP_FAILED ? NULL : pages;
 }
 

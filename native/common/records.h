@@ -44,9 +44,9 @@ enum tp_record_type {
     TP_END = 0,
     TP_ALLOC = 1, /* the malloc family handed out [address, address+size) */
     TP_FREE = 2,  /* the allocation at address ends; size 0 */
-    TP_MAP = 3,   /* mmap or mremap made [address, address+size) */
+    TP_MAP = 3,   /* mmap or mremap made [address, address+size); aux: its protection, 0 also if mremap */
     TP_UNMAP = 4, /* [address, address+size) is gone; may cover parts of several maps */
-    TP_SMALL = 5, /* a sampled small allocation; aux: bytes it stands for / size, at least 1 */
+    TP_SMALL = 5, /* a sampled small allocation; aux: bytes it stands for / size, at least 1; ends with a TP_FREE */
 };
 
 enum tp_record_flags {

@@ -10,6 +10,7 @@
 
 #define TPI_LOWEST_FD 100 /* below: numbers that shells and scripts use for themselves */
 #define TPI_HOG "MEMKIND_HOG_MEMORY"
+#define TPI_ANY_FILE_BYTES ((size_t)1 << 62) /* its one file grows as it likes */
 
 typedef int (*tpi_create_pmem)(const char *folder, size_t limit, void **kind);
 
@@ -88,6 +89,7 @@ static const char *tpi_load(struct tpi_memkind *memkind, const char *folder) {
     if (create == NULL || memkind->posix_memalign == NULL || memkind->free == NULL)
         return "libmemkind.so.0 lacks the functions of a file-backed kind";
     tpi_keep_from_ending(library);
+    if (!tpi_file_size_allowed(TPI_ANY_FILE_BYTES)) return "the size of files is limited (ulimit -f)";
     if (!tpi_create(memkind, create, folder)) return "memkind cannot use the folder";
     memkind->usable = true;
     return NULL;
@@ -103,7 +105,7 @@ const char *tpi_memkind_open(struct tpi_memkind *memkind, const char *folder) {
 
 void *tpi_memkind_allocate(struct tpi_memkind *memkind, size_t size, size_t align) {
     struct stat file;
-    if (!memkind->usable) return NULL;
+    if (!memkind->usable || !tpi_file_size_allowed(TPI_ANY_FILE_BYTES)) return NULL;
     if (fstat(memkind->fd, &file) != 0 || file.st_ino != memkind->inode || file.st_dev != memkind->device) {
         memkind->usable = false;
         return NULL;

@@ -1,5 +1,13 @@
-/* pages.c - aligned mappings: ask for more, give back both ends. */
+/* pages.c - aligned mappings (ask for more, give back both ends), and the limit of file sizes. */
 #include "pages.h"
+
+#include <sys/resource.h>
+
+bool tpi_file_size_allowed(size_t size) {
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+           (limit.rlim_cur == RLIM_INFINITY || size <= limit.rlim_cur);
+}
 
 static void *tpi_map_aligned(size_t size, size_t align, int prot, int flags) {
     size_t slack = align > TPI_PAGE_BYTES ? align - TPI_PAGE_BYTES : 0;

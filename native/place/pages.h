@@ -28,6 +28,9 @@ static inline void *tpi_mremap(void *old, size_t old_size, size_t new_size, void
     return (void *)syscall(SYS_mremap, old, old_size, new_size, flags, target);
 }
 
+/* May this process make a file so large? To try would be answered with SIGXFSZ, which kills by default. */
+bool tpi_file_size_allowed(size_t size);
+
 /* Zeroed, private, anonymous pages at a multiple of `align` (a power of two); NULL without memory. */
 void *tpi_pages_map(size_t size, size_t align);
 

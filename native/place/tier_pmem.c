@@ -41,7 +41,7 @@ static int tpi_open_nameless(const char *folder) {
 }
 
 static void *tpi_pmem_map(struct tpi_tier *tier, size_t size, size_t align) {
-    int fd = tpi_open_nameless(tier->plan->folder);
+    int fd = tpi_file_size_allowed(size) ? tpi_open_nameless(tier->plan->folder) : -1;
     if (fd < 0) return NULL;
     void *pages = NULL;
     if (syscall(SYS_fallocate, fd, 0, (off_t)0, (off_t)size) == 0) pages = tpi_pages_reserve(size, align);

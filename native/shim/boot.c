@@ -26,4 +26,6 @@ bool tp_boot_owns(const void *address) {
     return (const char *)address >= tpi_arena && (const char *)address < tpi_arena + TPI_ARENA_BYTES;
 }
 
-size_t tp_boot_size(const void *address) { return *(const size_t *)(const void *)((const char *)address - sizeof(size_t)); }
+size_t tp_boot_size(const void *address) {
+    return *(const size_t *)(const void *)((const char *)address - sizeof(size_t));
+}

@@ -1,6 +1,6 @@
-/* boot.h - memory for calls that come before the real functions are known: the dynamic linker's own, and those of
- * dlsym while it looks for them. Never given back; its blocks are starts in the pagemap, so that free() meets them on
- * the slow path only.
+/* boot.h - memory for calls that come before the real functions are known: the dynamic linker's own, and
+ * those of dlsym while it looks for them. Never given back; its blocks are starts in the pagemap, so that
+ * free() meets them on the slow path only.
  */
 #ifndef TP_BOOT_H
 #define TP_BOOT_H

@@ -142,7 +142,8 @@ static void tpi_cfa_expression(struct tpi_cursor *cursor, struct tpi_row *row) {
 }
 
 /* The instructions that change where the frame address is. False: it is none of these. */
-static bool tpi_define_cfa(struct tpi_cursor *cursor, unsigned op, const struct tpi_cie *cie, struct tpi_row *row) {
+static bool tpi_define_cfa(struct tpi_cursor *cursor, unsigned op, const struct tpi_cie *cie,
+                           struct tpi_row *row) {
     switch (op) {
     case DW_CFA_def_cfa:
         row->cfa_register = tpi_uleb(cursor);
@@ -152,11 +153,20 @@ static bool tpi_define_cfa(struct tpi_cursor *cursor, unsigned op, const struct 
         row->cfa_register = tpi_uleb(cursor);
         row->cfa_offset = tpi_sleb(cursor) * cie->data_align;
         break;
-    case DW_CFA_def_cfa_register: row->cfa_register = tpi_uleb(cursor); return true;
-    case DW_CFA_def_cfa_offset: row->cfa_offset = (int64_t)tpi_uleb(cursor); return true;
-    case DW_CFA_def_cfa_offset_sf: row->cfa_offset = tpi_sleb(cursor) * cie->data_align; return true;
-    case DW_CFA_def_cfa_expression: tpi_cfa_expression(cursor, row); return true;
-    default: return false;
+    case DW_CFA_def_cfa_register:
+        row->cfa_register = tpi_uleb(cursor);
+        return true;
+    case DW_CFA_def_cfa_offset:
+        row->cfa_offset = (int64_t)tpi_uleb(cursor);
+        return true;
+    case DW_CFA_def_cfa_offset_sf:
+        row->cfa_offset = tpi_sleb(cursor) * cie->data_align;
+        return true;
+    case DW_CFA_def_cfa_expression:
+        tpi_cfa_expression(cursor, row);
+        return true;
+    default:
+        return false;
     }
     row->cfa_deref = row->cfa_unknown = false;
     return true;
@@ -178,8 +188,12 @@ static bool tpi_define_register(struct tpi_cursor *cursor, unsigned op, const st
     case DW_CFA_restore_extended:
         tpi_restore(row, tpi_uleb(cursor), initial);
         return true;
-    case DW_CFA_undefined: tpi_save(row, tpi_uleb(cursor), TPI_UNDEFINED, 0); return true;
-    case DW_CFA_same_value: tpi_save(row, tpi_uleb(cursor), TPI_SAME, 0); return true;
+    case DW_CFA_undefined:
+        tpi_save(row, tpi_uleb(cursor), TPI_UNDEFINED, 0);
+        return true;
+    case DW_CFA_same_value:
+        tpi_save(row, tpi_uleb(cursor), TPI_SAME, 0);
+        return true;
     case DW_CFA_register:
     case DW_CFA_val_offset:
     case DW_CFA_val_offset_sf:
@@ -191,16 +205,24 @@ static bool tpi_define_register(struct tpi_cursor *cursor, unsigned op, const st
         tpi_save(row, tpi_uleb(cursor), TPI_OTHERWISE, 0);
         tpi_skip(cursor, tpi_uleb(cursor));
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
 static bool tpi_advance(struct tpi_cursor *cursor, unsigned op, uint64_t *delta) {
     switch (op) {
-    case DW_CFA_advance_loc1: *delta = tpi_unsigned(cursor, 1); return true;
-    case DW_CFA_advance_loc2: *delta = tpi_unsigned(cursor, 2); return true;
-    case DW_CFA_advance_loc4: *delta = tpi_unsigned(cursor, 4); return true;
-    default: return false;
+    case DW_CFA_advance_loc1:
+        *delta = tpi_unsigned(cursor, 1);
+        return true;
+    case DW_CFA_advance_loc2:
+        *delta = tpi_unsigned(cursor, 2);
+        return true;
+    case DW_CFA_advance_loc4:
+        *delta = tpi_unsigned(cursor, 4);
+        return true;
+    default:
+        return false;
     }
 }
 
@@ -265,7 +287,8 @@ static bool tpi_read_augmentation(struct tpi_cursor *cursor, const char *letters
 static bool tpi_read_cie(const uint8_t *at, const uint8_t *end, struct tpi_cie *cie) {
     struct tpi_cursor cursor = {at, end, false};
     uint64_t length = tpi_unsigned(&cursor, 4);
-    if (cursor.failed || length == 0 || length == UINT32_MAX || length > (uint64_t)(end - cursor.at)) return false;
+    if (cursor.failed || length == 0 || length == UINT32_MAX || length > (uint64_t)(end - cursor.at))
+        return false;
     cursor.end = cursor.at + length;
     if (tpi_unsigned(&cursor, 4) != 0) return false;
     uint64_t version = tpi_unsigned(&cursor, 1);
@@ -296,7 +319,7 @@ static const uint8_t *tpi_find_fde(const uint8_t *header, const uint8_t *end, ui
     tpi_skip(&cursor, 4);
     uint64_t count = tpi_unsigned(&cursor, 4);
     if (cursor.failed || count == 0 || count > (uint64_t)(end - cursor.at) / 8) return NULL;
-    const int32_t(*table)[2] = (const void *)cursor.at;
+    const int32_t (*table)[2] = (const void *)cursor.at;
     int64_t wanted = (int64_t)(pc - (uintptr_t)header);
     if (wanted < table[0][0]) return NULL;
     uint64_t low = 0, high = count;
@@ -330,7 +353,8 @@ struct tp_rule tp_cfi_rule(const uint8_t *header, const uint8_t *end, uintptr_t 
     if (fde == NULL || fde >= end) return unknown;
     struct tpi_cursor cursor = {fde, end, false};
     uint64_t length = tpi_unsigned(&cursor, 4);
-    if (cursor.failed || length == 0 || length == UINT32_MAX || length > (uint64_t)(end - cursor.at)) return unknown;
+    if (cursor.failed || length == 0 || length == UINT32_MAX || length > (uint64_t)(end - cursor.at))
+        return unknown;
     cursor.end = cursor.at + length;
     const uint8_t *cie_pointer = cursor.at;
     const uint8_t *cie_at = cie_pointer - tpi_unsigned(&cursor, 4);

@@ -1,8 +1,8 @@
-/* cfi.h - reads .eh_frame: how the caller's stack pointer and frame pointer follow from those of a function that
- * is stopped at a given instruction. A subset that says "unknown" on any doubt; x86-64 only.
+/* cfi.h - reads .eh_frame: how the caller's stack pointer and frame pointer follow from those of a function
+ * that is stopped at a given instruction. A subset that says "unknown" on any doubt; x86-64 only.
  *
- * Why not libgcc's unwinder: it takes tens of microseconds for a deep stack, may allocate, and follows registers
- * that no allocation site needs.
+ * Why not libgcc's unwinder: it takes tens of microseconds for a deep stack, may allocate, and follows
+ * registers that no allocation site needs.
  */
 #ifndef TP_CFI_H
 #define TP_CFI_H
@@ -25,7 +25,8 @@ struct tp_rule {
     int64_t fp_offset; /* the caller's frame pointer is at cfa + fp_offset; 0: it is unchanged */
 };
 
-/* The rule for the instruction at `pc`, in the object whose .eh_frame_hdr is at `header`, mapped up to `end`. */
+/* The rule for the instruction at `pc`, in the object whose .eh_frame_hdr is at `header`, mapped up to `end`.
+ */
 struct tp_rule tp_cfi_rule(const uint8_t *header, const uint8_t *end, uintptr_t pc);
 
 #endif

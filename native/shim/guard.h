@@ -1,12 +1,13 @@
 /* guard.h - the recursion guard. Whoever holds a tp_guard is inside the shim: allocations that happen
- * meanwhile on this thread (libc, memkind, a signal handler) go straight to the real functions. Functions that
- * may allocate, or take locks, ask for the guard as proof.
+ * meanwhile on this thread (libc, memkind, a signal handler) go straight to the real functions. Functions
+ * that may allocate, or take locks, ask for the guard as proof.
  */
 #ifndef TP_GUARD_H
 #define TP_GUARD_H
 
 #include <errno.h>
 
+#include "../common/check.h"
 #include "../common/lock.h"
 #include "thread.h"
 
@@ -26,6 +27,7 @@ static inline bool tp_guard_enter(tp_guard *guard) {
 }
 
 static inline void tp_guard_leave(tp_guard *guard) {
+    TP_CHECK(guard->self == &tp_self && guard->self->depth == 1 && guard->self->locks == 0);
     errno = guard->saved_errno;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     guard->self->depth = 0;

@@ -16,9 +16,13 @@
 #define TPI_UNLIKELY(x) __builtin_expect((x), 0)
 
 /* May it be the start of something that the shim knows? */
-static inline bool tpi_known(const void *address) { return tp_pagemap_may_start((uintptr_t)address); }
+static inline bool tpi_known(const void *address) {
+    return tp_pagemap_may_start((uintptr_t)address);
+}
 
-static inline bool tpi_power_of_two(size_t align) { return align != 0 && (align & (align - 1)) == 0; }
+static inline bool tpi_power_of_two(size_t align) {
+    return align != 0 && (align & (align - 1)) == 0;
+}
 
 /* Recorded after the real call: the address is not known before. */
 TPI_HOOK void *malloc(size_t size) {
@@ -34,8 +38,8 @@ TPI_HOOK void *calloc(size_t count, size_t size) {
     return tp_track_allocate(&(struct tp_request){TP_CALL_CALLOC, bytes, 0});
 }
 
-/* The old address is released inside the real call, so its end is timed before, and the new start after; the owner
- * is taken out before and put back if the call fails. */
+/* The old address is released inside the real call, so its end is timed before, and the new start after; the
+ * owner is taken out before and put back if the call fails. */
 TPI_HOOK void *realloc(void *old, size_t size) {
     if (!tpi_known(old) && tp_track_passes(size)) return tp_real.realloc(old, size);
     return tp_track_realloc(old, size);
@@ -107,7 +111,9 @@ TPI_HOOK void *mmap64(void *address, size_t size, int prot, int flags, int fd, o
 }
 
 /* Recorded with the time before the real call: after it the range may be another thread's. */
-TPI_HOOK int munmap(void *address, size_t size) { return tp_track_munmap(address, size); }
+TPI_HOOK int munmap(void *address, size_t size) {
+    return tp_track_munmap(address, size);
+}
 
 /* The end of the old range is timed before the real call, the start of the new one after it. */
 TPI_HOOK void *mremap(void *old, size_t old_size, size_t size, int flags, ...) {

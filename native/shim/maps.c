@@ -1,8 +1,10 @@
-/* maps.c - a sorted array under one lock: programs map rarely, and the system call costs more than the move. */
+/* maps.c - a sorted array under one lock: programs map rarely, and the system call costs more than the move.
+ */
 #include "maps.h"
 
 #include <string.h>
 
+#include "../common/check.h"
 #include "../common/rawio.h"
 
 enum { TPI_FIRST_CAPACITY = 512 };
@@ -36,16 +38,26 @@ static bool tpi_reserve_one(void) {
     return true;
 }
 
+/* Are the ranges around `at` in order and apart? */
+static bool tpi_in_order(size_t at) {
+    bool proper = tpi_maps[at].start < tpi_maps[at].end;
+    bool after = at == 0 || tpi_maps[at - 1].end <= tpi_maps[at].start;
+    return proper && after && (at + 1 == tpi_count || tpi_maps[at].end <= tpi_maps[at + 1].start);
+}
+
 static void tpi_insert(size_t at, const struct tp_map *map) {
     memmove(&tpi_maps[at + 1], &tpi_maps[at], (tpi_count - at) * sizeof *map);
     tpi_maps[at] = *map;
     tpi_count++;
+    TP_CHECK(tpi_in_order(at));
 }
 
 bool tp_maps_add(tp_guard *guard, const struct tp_map *map) {
     tp_guard_lock(guard, &tpi_lock);
     bool added = tpi_reserve_one();
-    if (added) tpi_insert(tpi_first_behind(map->start), map);
+    size_t at = tpi_first_behind(map->start);
+    added = added && (at == tpi_count || tpi_maps[at].start >= map->end);
+    if (added) tpi_insert(at, map);
     tp_guard_unlock(guard, &tpi_lock);
     return added;
 }
@@ -68,7 +80,8 @@ void tp_maps_remove(tp_guard *guard, uintptr_t start, uintptr_t end, struct tp_m
         struct tp_map head = tpi_maps[first], tail = tpi_maps[last - 1];
         memmove(&tpi_maps[first], &tpi_maps[last], (tpi_count - last) * sizeof head);
         tpi_count -= last - first;
-        /* At most one range more than before: a hole in the middle of one. Without memory its upper part is lost. */
+        /* At most one range more than before: a hole in the middle of one. Without memory its upper part is
+         * lost. */
         if (tail.end > end && tpi_reserve_one()) {
             tail.start = end;
             tpi_insert(first, &tail);
@@ -81,6 +94,12 @@ void tp_maps_remove(tp_guard *guard, uintptr_t start, uintptr_t end, struct tp_m
     tp_guard_unlock(guard, &tpi_lock);
 }
 
-void tp_maps_fork_prepare(tp_guard *guard) { tp_guard_lock(guard, &tpi_lock); }
-void tp_maps_fork_parent(tp_guard *guard) { tp_guard_unlock(guard, &tpi_lock); }
-void tp_maps_fork_child(void) { tp_lock_renew(&tpi_lock); }
+void tp_maps_fork_prepare(tp_guard *guard) {
+    tp_guard_lock(guard, &tpi_lock);
+}
+void tp_maps_fork_parent(tp_guard *guard) {
+    tp_guard_unlock(guard, &tpi_lock);
+}
+void tp_maps_fork_child(void) {
+    tp_lock_renew(&tpi_lock);
+}

@@ -1,5 +1,5 @@
-/* maps.h - the ranges that the program mapped itself and that are tracked: sorted, disjoint, split and cut as the
- * program unmaps parts of them.
+/* maps.h - the ranges that the program mapped itself and that are tracked: sorted, disjoint, split and cut as
+ * the program unmaps parts of them.
  */
 #ifndef TP_MAPS_H
 #define TP_MAPS_H
@@ -21,11 +21,11 @@ struct tp_map_pieces {
     struct tp_map pieces[TP_MAP_PIECES];
 };
 
-/* Adds a range that no tracked one overlaps. False without memory. */
+/* Adds a range. False: without memory, or one that is tracked overlaps it. */
 bool tp_maps_add(tp_guard *guard, const struct tp_map *map);
 
-/* Removes what of [start, end) is tracked, and tells what that was, so that a failed system call can put it back. If
- * there are more than TP_MAP_PIECES, only the first ones are removed: call it again. */
+/* Removes what of [start, end) is tracked, and tells what that was, so that a failed system call can put it
+ * back. If there are more than TP_MAP_PIECES, only the first ones are removed: call it again. */
 void tp_maps_remove(tp_guard *guard, uintptr_t start, uintptr_t end, struct tp_map_pieces *removed);
 
 void tp_maps_fork_prepare(tp_guard *guard);

@@ -1,5 +1,5 @@
-/* meta.c - the file of things that happen once. Space for notes and the exit record is reserved ahead, so that a
- * full disk can still be told of. */
+/* meta.c - the file of things that happen once. Space for notes and the exit record is reserved ahead, so
+ * that a full disk can still be told of. */
 #include "meta.h"
 
 #include <string.h>
@@ -8,7 +8,12 @@
 #include "../common/rawio.h"
 #include "options.h"
 
-enum { TPI_RESERVE_STEP = 64 * 1024, TPI_RESERVE_FOR_NOTES = 4096, TPI_MAX_SEQ = 10000, TPI_CMDLINE_BYTES = 32 * 1024 };
+enum {
+    TPI_RESERVE_STEP = 64 * 1024,
+    TPI_RESERVE_FOR_NOTES = 4096,
+    TPI_MAX_SEQ = 10000,
+    TPI_CMDLINE_BYTES = 32 * 1024
+};
 
 static tp_lock tpi_lock = TP_LOCK_INIT;
 static uint32_t tpi_pid, tpi_seq;
@@ -20,16 +25,19 @@ static char tpi_program[PATH_MAX];
 static char tpi_cmdline[TPI_CMDLINE_BYTES];
 
 static char *tpi_append_text(char *to, const char *end, const char *text) {
-    while (*text != '\0' && to < end) *to++ = *text++;
+    while (*text != '\0' && to < end)
+        *to++ = *text++;
     return to;
 }
 
 static char *tpi_append_number(char *to, const char *end, uint32_t number) {
     char digits[10];
     unsigned n = 0;
-    do digits[n++] = (char)('0' + number % 10);
+    do
+        digits[n++] = (char)('0' + number % 10);
     while ((number /= 10) != 0);
-    while (n > 0 && to < end) *to++ = digits[--n];
+    while (n > 0 && to < end)
+        *to++ = digits[--n];
     return to;
 }
 
@@ -46,7 +54,9 @@ void tp_meta_name(const char *kind, tp_meta_path path) {
     *to = '\0';
 }
 
-const char *tp_meta_program(void) { return tpi_program; }
+const char *tp_meta_program(void) {
+    return tpi_program;
+}
 
 /* Makes sure that `size` more bytes fit, and leaves the reserve for notes untouched unless this is one. */
 static bool tpi_reserve(int fd, uint64_t size, bool urgent) {
@@ -63,14 +73,16 @@ static bool tpi_write_parts(const struct tp_meta_part *parts, unsigned n_parts, 
     if (fd < 0) return false;
     bool written = tpi_reserve(fd, size, urgent) && tpi_written + size <= tp_raw_file_limit();
     struct iovec vector[TP_META_PARTS + 1];
-    for (unsigned i = 0; i < n_parts; i++) vector[i] = (struct iovec){(void *)parts[i].bytes, parts[i].size};
+    for (unsigned i = 0; i < n_parts; i++)
+        vector[i] = (struct iovec){(void *)parts[i].bytes, parts[i].size};
     written = written && syscall(SYS_writev, fd, vector, n_parts) == (long)size;
     if (written) tpi_written += size;
     tp_raw_close(fd);
     return written;
 }
 
-bool tp_meta_write(tp_guard *guard, enum tp_meta_type type, const struct tp_meta_part *parts, unsigned n_parts) {
+bool tp_meta_write(tp_guard *guard, enum tp_meta_type type, const struct tp_meta_part *parts,
+                   unsigned n_parts) {
     struct tp_meta_header header = {type, 0};
     struct tp_meta_part all[TP_META_PARTS + 1] = {{&header, sizeof header}};
     for (unsigned i = 0; i < n_parts; i++) {
@@ -81,7 +93,8 @@ bool tp_meta_write(tp_guard *guard, enum tp_meta_type type, const struct tp_meta
     tp_guard_lock(guard, &tpi_lock);
     bool written = tpi_open && (urgent || !tpi_failed);
     if (written) written = tpi_write_parts(all, n_parts + 1, header.bytes + sizeof header, urgent);
-    if (!written && !urgent) tpi_failed = true; /* a gap in the numbering of sites would be worse than an end */
+    if (!written && !urgent)
+        tpi_failed = true; /* a gap in the numbering of sites would be worse than an end */
     tp_guard_unlock(guard, &tpi_lock);
     return written;
 }
@@ -142,6 +155,12 @@ bool tp_meta_start(tp_guard *guard, bool forked) {
     return !tpi_failed;
 }
 
-void tp_meta_fork_prepare(tp_guard *guard) { tp_guard_lock(guard, &tpi_lock); }
-void tp_meta_fork_parent(tp_guard *guard) { tp_guard_unlock(guard, &tpi_lock); }
-void tp_meta_fork_child(void) { tp_lock_renew(&tpi_lock); }
+void tp_meta_fork_prepare(tp_guard *guard) {
+    tp_guard_lock(guard, &tpi_lock);
+}
+void tp_meta_fork_parent(tp_guard *guard) {
+    tp_guard_unlock(guard, &tpi_lock);
+}
+void tp_meta_fork_child(void) {
+    tp_lock_renew(&tpi_lock);
+}

@@ -1,5 +1,5 @@
-/* meta.h - writes meta.PID.SEQ.bin: process, modules, sites, notes, exit. Each record is one write(2) to the file
- * opened for it, because no descriptor is kept. */
+/* meta.h - writes meta.PID.SEQ.bin: process, modules, sites, notes, exit. Each record is one write(2) to the
+ * file opened for it, because no descriptor is kept. */
 #ifndef TP_META_H
 #define TP_META_H
 
@@ -22,11 +22,13 @@ typedef char tp_meta_path[TP_META_PATH_BYTES];
 /* Where a file of this process lies. */
 void tp_meta_name(const char *kind, tp_meta_path path);
 
-/* Picks SEQ, makes the file, writes its header and the process record. False: the folder cannot be written to. */
+/* Picks SEQ, makes the file, writes its header and the process record. False: the folder cannot be written
+ * to. */
 bool tp_meta_start(tp_guard *guard, bool forked);
 
 /* Appends a record. False: not recording, or it could not be written, and nothing more will be. */
-bool tp_meta_write(tp_guard *guard, enum tp_meta_type type, const struct tp_meta_part *parts, unsigned n_parts);
+bool tp_meta_write(tp_guard *guard, enum tp_meta_type type, const struct tp_meta_part *parts,
+                   unsigned n_parts);
 
 /* Tells, once for each code, what the shim could not do. */
 void tp_meta_note(tp_guard *guard, enum tp_note_code code, uint32_t value, const char *text);

@@ -53,19 +53,25 @@ static const struct tp_module *tpi_add(tp_guard *guard, const struct tp_object *
     *module = (struct tp_module){tpi_count, object->start, object->end, object->bias,
                                  tpi_identity(path, build_id, build_id_bytes)};
     tpi_count++;
-    struct tp_meta_module record = {module->number, (uint32_t)build_id_bytes, module->bias,
-                                    module->start,  module->end,              tp_now_ns()};
-    struct tp_meta_part parts[] = {{&record, sizeof record}, {build_id, build_id_bytes}, {path, strlen(path) + 1}};
+    struct tp_meta_module record = {
+        module->number, (uint32_t)build_id_bytes, module->bias, module->start, module->end, tp_now_ns()};
+    struct tp_meta_part parts[] = {
+        {&record, sizeof record}, {build_id, build_id_bytes}, {path, strlen(path) + 1}};
     tp_meta_write(guard, TP_META_MODULE, parts, 3);
     return module;
 }
 
 const struct tp_module *tp_module_of(tp_guard *guard, const struct tp_object *object) {
     for (uint32_t i = tpi_count; i-- > tpi_first_current;)
-        if (tpi_modules[i].start == object->start && tpi_modules[i].bias == object->bias) return &tpi_modules[i];
+        if (tpi_modules[i].start == object->start && tpi_modules[i].bias == object->bias)
+            return &tpi_modules[i];
     return tpi_add(guard, object);
 }
 
-void tp_modules_forget(void) { tpi_first_current = tpi_count; }
+void tp_modules_forget(void) {
+    tpi_first_current = tpi_count;
+}
 
-void tp_modules_fork_child(void) { tpi_count = tpi_first_current = 0; }
+void tp_modules_fork_child(void) {
+    tpi_count = tpi_first_current = 0;
+}

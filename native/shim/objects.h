@@ -8,9 +8,9 @@
 
 struct tp_object {
     uintptr_t start, end;
-    uintptr_t bias;               /* link_map l_addr */
-    const char *name;             /* the linker's; "" for the program itself */
-    const uint8_t *eh_frame_hdr;  /* NULL: none */
+    uintptr_t bias;              /* link_map l_addr */
+    const char *name;            /* the linker's; "" for the program itself */
+    const uint8_t *eh_frame_hdr; /* NULL: none */
 };
 
 /* Resolves _dl_find_object (glibc 2.35 and later, lock-free). */

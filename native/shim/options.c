@@ -31,8 +31,12 @@ static bool tpi_read_BYTES(const char *text, tpi_type_BYTES *value) {
     return true;
 }
 
-static void tpi_default_TEXT(const char *text, tpi_type_TEXT *value) { tpi_read_TEXT(text, value); }
-static void tpi_default_BYTES(uint64_t bytes, tpi_type_BYTES *value) { *value = bytes; }
+static void tpi_default_TEXT(const char *text, tpi_type_TEXT *value) {
+    tpi_read_TEXT(text, value);
+}
+static void tpi_default_BYTES(uint64_t bytes, tpi_type_BYTES *value) {
+    *value = bytes;
+}
 
 /* The program may change its folder, and files are opened by path again and again. */
 static bool tpi_make_absolute(tpi_type_TEXT *path) {
@@ -52,11 +56,11 @@ static bool tpi_make_absolute(tpi_type_TEXT *path) {
 
 const char *tp_options_read(void) {
     const char *bad = NULL;
-#define TPI_READ(field, environment, type, fallback, help)                                                         \
-    {                                                                                                              \
-        const char *text = getenv(environment);                                                                    \
-        tpi_default_##type(fallback, &tp_options.field);                                                           \
-        if (text != NULL && !tpi_read_##type(text, &tp_options.field)) bad = environment;                          \
+#define TPI_READ(field, environment, type, fallback, help)                                                   \
+    {                                                                                                        \
+        const char *text = getenv(environment);                                                              \
+        tpi_default_##type(fallback, &tp_options.field);                                                     \
+        if (text != NULL && !tpi_read_##type(text, &tp_options.field)) bad = environment;                    \
     }
     TP_OPTIONS(TPI_READ)
 #undef TPI_READ

@@ -7,12 +7,13 @@
 #include <stdint.h>
 
 /* X(field, environment name, type, default, help) */
-#define TP_OPTIONS(X)                                                                                              \
-    X(dir, "TIERPROF_DIR", TEXT, "", "raw folder; without it nothing is recorded")                                 \
-    X(plan, "TIERPROF_PLAN", TEXT, "", "binary plan; without it nothing is placed")                                \
-    X(threshold_bytes, "TIERPROF_THRESHOLD", BYTES, 4096, "allocations of at least this are tracked one by one")   \
-    X(small_period_bytes, "TIERPROF_SMALL_PERIOD", BYTES, 512 * 1024,                                              \
-      "mean bytes between sampled smaller allocations; 0: none")                                                   \
+#define TP_OPTIONS(X)                                                                                        \
+    X(dir, "TIERPROF_DIR", TEXT, "", "raw folder; without it nothing is recorded")                           \
+    X(plan, "TIERPROF_PLAN", TEXT, "", "binary plan; without it nothing is placed")                          \
+    X(threshold_bytes, "TIERPROF_THRESHOLD", BYTES, 4096,                                                    \
+      "allocations of at least this are tracked one by one")                                                 \
+    X(small_period_bytes, "TIERPROF_SMALL_PERIOD", BYTES, 512 * 1024,                                        \
+      "mean bytes between sampled smaller allocations; 0: none")                                             \
     X(max_bytes, "TIERPROF_MAX_BYTES", BYTES, 4ull << 30, "limit of one process's record file")
 
 typedef char tpi_type_TEXT[PATH_MAX];

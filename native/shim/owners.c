@@ -1,8 +1,9 @@
-/* owners.c - a hash table in shards, each with its own lock: open addressing with linear probing, and removal by
- * moving later entries back, so that no tombstones pile up. Counts starts in the pagemap.
+/* owners.c - a hash table in shards, each with its own lock: open addressing with linear probing, and removal
+ * by moving later entries back, so that no tombstones pile up. Counts starts in the pagemap.
  */
 #include "owners.h"
 
+#include "../common/check.h"
 #include "../common/rawio.h"
 #include "pagemap.h"
 
@@ -11,7 +12,7 @@ enum { TPI_SHARD_BITS = 6, TPI_SHARDS = 1 << TPI_SHARD_BITS, TPI_FIRST_CAPACITY 
 struct tpi_shard {
     tp_lock lock;
     uint32_t count;
-    size_t capacity; /* a power of two, or 0 */
+    size_t capacity;          /* a power of two, or 0 */
     struct tp_owner *entries; /* address 0: free */
 } __attribute__((aligned(64)));
 
@@ -23,7 +24,9 @@ static uint64_t tpi_hash(uintptr_t address) {
     return hash ^ hash >> 32;
 }
 
-static struct tpi_shard *tpi_shard_of(uint64_t hash) { return &tpi_shards[hash & (TPI_SHARDS - 1)]; }
+static struct tpi_shard *tpi_shard_of(uint64_t hash) {
+    return &tpi_shards[hash & (TPI_SHARDS - 1)];
+}
 
 static size_t tpi_home(const struct tpi_shard *shard, uint64_t hash) {
     return (hash >> TPI_SHARD_BITS) & (shard->capacity - 1);
@@ -35,6 +38,15 @@ static struct tp_owner *tpi_find(const struct tpi_shard *shard, uintptr_t addres
     while (shard->entries[at].address != 0 && shard->entries[at].address != address)
         at = (at + 1) & (shard->capacity - 1);
     return &shard->entries[at];
+}
+
+/* Is every entry where a search for it begins, or reached from there without a gap? */
+static bool tpi_reachable(const struct tpi_shard *shard) {
+    for (size_t i = 0; i < shard->capacity; i++) {
+        uintptr_t address = shard->entries[i].address;
+        if (address != 0 && tpi_find(shard, address, tpi_hash(address)) != &shard->entries[i]) return false;
+    }
+    return true;
 }
 
 static bool tpi_grow(struct tpi_shard *shard) {
@@ -49,6 +61,7 @@ static bool tpi_grow(struct tpi_shard *shard) {
         if (owner->address != 0) *tpi_find(shard, owner->address, tpi_hash(owner->address)) = *owner;
     }
     if (old.entries != NULL) tp_raw_munmap(old.entries, old.capacity * sizeof *entries);
+    TP_CHECK(tpi_reachable(shard));
     return true;
 }
 
@@ -63,6 +76,7 @@ static void tpi_remove(struct tpi_shard *shard, struct tp_owner *entry) {
     }
     shard->entries[hole].address = 0;
     shard->count--;
+    TP_CHECK(shard->count % 64 != 0 || tpi_reachable(shard));
 }
 
 bool tp_owners_add(tp_guard *guard, const struct tp_owner *owner) {
@@ -114,13 +128,16 @@ bool tp_owners_get(tp_guard *guard, uintptr_t address, struct tp_owner *owner) {
 }
 
 void tp_owners_fork_prepare(tp_guard *guard) {
-    for (unsigned i = 0; i < TPI_SHARDS; i++) tp_guard_lock(guard, &tpi_shards[i].lock);
+    for (unsigned i = 0; i < TPI_SHARDS; i++)
+        tp_guard_lock(guard, &tpi_shards[i].lock);
 }
 
 void tp_owners_fork_parent(tp_guard *guard) {
-    for (unsigned i = TPI_SHARDS; i-- > 0;) tp_guard_unlock(guard, &tpi_shards[i].lock);
+    for (unsigned i = TPI_SHARDS; i-- > 0;)
+        tp_guard_unlock(guard, &tpi_shards[i].lock);
 }
 
 void tp_owners_fork_child(void) {
-    for (unsigned i = 0; i < TPI_SHARDS; i++) tp_lock_renew(&tpi_shards[i].lock);
+    for (unsigned i = 0; i < TPI_SHARDS; i++)
+        tp_lock_renew(&tpi_shards[i].lock);
 }

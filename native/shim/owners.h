@@ -1,5 +1,5 @@
-/* owners.h - who owns a pointer: the tracked allocations that are alive, by address. Asked only where the pagemap
- * says that a page holds a start.
+/* owners.h - who owns a pointer: the tracked allocations that are alive, by address. Asked only where the
+ * pagemap says that a page holds a start.
  */
 #ifndef TP_OWNERS_H
 #define TP_OWNERS_H
@@ -21,7 +21,8 @@ struct tp_owner {
     bool accounted; /* with placement, which is to be told of the end */
 };
 
-/* Adds an owner, replacing one at the same address. False without memory: the allocation is not tracked then. */
+/* Adds an owner, replacing one at the same address. False without memory: the allocation is not tracked then.
+ */
 bool tp_owners_add(tp_guard *guard, const struct tp_owner *owner);
 
 /* Takes the owner of `address` out, or only looks. False: it has none. */

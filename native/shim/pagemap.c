@@ -25,8 +25,8 @@ static uint8_t *tpi_page(uintptr_t address) {
     return &leaf[(address >> TPI_PAGE_SHIFT) & (TPI_LEAF_BYTES - 1)];
 }
 
-/* Adds 1 or -1 to the counter in the bits of `mask`. One that has reached its end stays there: how many it stands for is
- * not known any more. */
+/* Adds 1 or -1 to the counter in the bits of `mask`. One that has reached its end stays there: how many it
+ * stands for is not known any more. */
 static void tpi_count(uint8_t *counter, uint8_t mask, int by) {
     uint8_t old = __atomic_load_n(counter, __ATOMIC_RELAXED);
     do {

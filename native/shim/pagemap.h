@@ -1,8 +1,8 @@
 /* pagemap.h - one byte for each 4 KiB page of the address space: is a tracked allocation's start in it,
  * and which tier is the page in. Read without locks from free() and from signal handlers.
  *
- * A filter of counters by address goes with it: small blocks that share a page with a tracked start are common (a
- * stream's buffer lies amid them), and each of their frees would take the slow path.
+ * A filter of counters by address goes with it: small blocks that share a page with a tracked start are
+ * common (a stream's buffer lies amid them), and each of their frees would take the slow path.
  *
  * Two levels: address >> 30 picks a leaf of 2^18 bytes; leaves are made when first written to.
  */
@@ -43,7 +43,9 @@ static inline bool tp_pagemap_may_start(uintptr_t address) {
            __atomic_load_n(tpi_pagemap_counter(address), __ATOMIC_RELAXED) != 0;
 }
 
-static inline unsigned tp_pagemap_tier(uintptr_t address) { return tp_pagemap_get(address) >> TPI_TIER_SHIFT; }
+static inline unsigned tp_pagemap_tier(uintptr_t address) {
+    return tp_pagemap_get(address) >> TPI_TIER_SHIFT;
+}
 
 /* Counts a tracked start at `address` in, or out. Returns 0, or -1 without memory. */
 int tp_pagemap_add_start(uintptr_t address);

@@ -38,7 +38,9 @@ static struct tp_object tpi_foreign_malloc;
 static uint32_t tpi_always_alive = 1;
 static uint32_t *tpi_alive = &tpi_always_alive;
 
-bool tp_process_records(void) { return tpi_recording; }
+bool tp_process_records(void) {
+    return tpi_recording;
+}
 
 bool tp_process_in_foreign_malloc(uintptr_t address) {
     return address >= tpi_foreign_malloc.start && address < tpi_foreign_malloc.end;
@@ -108,8 +110,8 @@ static void tpi_fork_parent(void) {
     tp_guard_leave(&guard);
 }
 
-/* The child has one thread, all locks are free again, and files of its own. What was alive stays alive: it is the
- * parent's, and a reader knows that by the parent's records. */
+/* The child has one thread, all locks are free again, and files of its own. What was alive stays alive: it is
+ * the parent's, and a reader knows that by the parent's records. */
 static void tpi_become_child(tp_guard *guard) {
     struct tp_thread *self = guard->self;
     self->locks = 0;
@@ -136,8 +138,8 @@ static void tpi_fork_child(void) {
     tp_guard_leave(&guard);
 }
 
-/* Looks where malloc comes from. False: the program's own is in charge and the hooks meet only parts of its traffic, so
- * that nothing of the malloc family may be tracked or placed. */
+/* Looks where malloc comes from. False: the program's own is in charge and the hooks meet only parts of its
+ * traffic, so that nothing of the malloc family may be tracked or placed. */
 static bool tpi_check_malloc(tp_guard *guard) {
     bool hooked;
     struct tp_object foreign;
@@ -160,7 +162,6 @@ static void tpi_start(tp_guard *guard) {
         tpi_start_watching_for_fork();
         pthread_atfork(tpi_fork_prepare, tpi_fork_parent, tpi_fork_child);
         tpi_have_key = pthread_key_create(&tpi_thread_key, tpi_thread_end) == 0;
-        tpi_unloaded = tp_objects_unloaded();
         if (bad_option != NULL) tp_meta_note(guard, TP_NOTE_OTHER, 0, bad_option);
         hooked = tpi_check_malloc(guard);
     }
@@ -183,7 +184,8 @@ static __attribute__((noinline)) bool tpi_catch_up(tp_guard *guard) {
 }
 
 bool tp_process_ready(tp_guard *guard) {
-    if (__builtin_expect(guard->self->incarnation == tpi_incarnation && tpi_incarnation != 0 && *tpi_alive != 0, 1))
+    if (__builtin_expect(
+            guard->self->incarnation == tpi_incarnation && tpi_incarnation != 0 && *tpi_alive != 0, 1))
         return tpi_state != TPI_PASSIVE;
     return tpi_catch_up(guard);
 }

@@ -3,8 +3,8 @@
  *   COLD (no environment yet) --> ACTIVE --> ENDED (the destructor has run; hooks go on as before)
  *                             \--> PASSIVE (neither a raw folder nor a plan: hooks pass everything on)
  *
- * What is wanted (tp_process_records, tp_place_active) is kept apart from what is: a process may place without
- * recording, and record without placing.
+ * What is wanted (tp_process_records, tp_place_active) is kept apart from what is: a process may place
+ * without recording, and record without placing.
  */
 #ifndef TP_PROCESS_H
 #define TP_PROCESS_H

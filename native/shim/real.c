@@ -50,9 +50,15 @@ static int tpi_early_posix_memalign(void **to, size_t align, size_t size) {
     return 0;
 }
 
-static void *tpi_early_aligned_alloc(size_t align, size_t size) { return tpi_early_memalign(align, size); }
-static void *tpi_early_valloc(size_t size) { return tpi_early_memalign(TPI_PAGE_BYTES, size); }
-static void *tpi_early_pvalloc(size_t size) { return tpi_early_memalign(TPI_PAGE_BYTES, size + TPI_PAGE_BYTES - 1); }
+static void *tpi_early_aligned_alloc(size_t align, size_t size) {
+    return tpi_early_memalign(align, size);
+}
+static void *tpi_early_valloc(size_t size) {
+    return tpi_early_memalign(TPI_PAGE_BYTES, size);
+}
+static void *tpi_early_pvalloc(size_t size) {
+    return tpi_early_memalign(TPI_PAGE_BYTES, size + TPI_PAGE_BYTES - 1);
+}
 static void tpi_early_free(void *address) {}
 
 static size_t tpi_early_malloc_usable_size(void *address) {
@@ -67,27 +73,30 @@ static void *tpi_early_mmap64(void *address, size_t size, int prot, int flags, i
     return tp_raw_mmap(address, size, prot, flags, fd, offset);
 }
 
-static int tpi_early_munmap(void *address, size_t size) { return tp_raw_munmap(address, size); }
+static int tpi_early_munmap(void *address, size_t size) {
+    return tp_raw_munmap(address, size);
+}
 
 static void *tpi_early_mremap(void *old, size_t old_size, size_t size, int flags, void *to) {
     return (void *)syscall(SYS_mremap, old, old_size, size, flags, to);
 }
 
-static int tpi_early_dlclose(void *handle) { return 0; }
+static int tpi_early_dlclose(void *handle) {
+    return 0;
+}
 
 static bool tpi_resolve(void);
 
 /* What the table holds at first: resolve, then call on. */
-#define TPI_FIRST(need, result, name, parameters, arguments)                                                       \
-    static result tpi_first_##name parameters {                                                                    \
-        return tpi_resolve() ? tp_real.name arguments : tpi_early_##name arguments;                                \
+#define TPI_FIRST(need, result, name, parameters, arguments)                                                 \
+    static result tpi_first_##name parameters {                                                              \
+        return tpi_resolve() ? tp_real.name arguments : tpi_early_##name arguments;                          \
     }
 TP_HOOKS(TPI_FIRST)
 
 struct tp_real tp_real = {
 #define TPI_INITIAL(need, result, name, parameters, arguments) .name = tpi_first_##name,
-    TP_HOOKS(TPI_INITIAL)
-};
+    TP_HOOKS(TPI_INITIAL)};
 
 /* False while the C library is not ready, and inside dlsym's own allocations. The environment is what the C
  * library's initialisation sets first. */
@@ -97,13 +106,13 @@ static bool tpi_resolve(void) {
     if (environ == NULL) return false;
     if (!__atomic_compare_exchange_n(&state, &expected, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
         return expected == 2;
-#define TPI_RESOLVE(need, result, name, parameters, arguments)                                                     \
-    {                                                                                                              \
-        void *found = dlsym(RTLD_NEXT, #name);                                                                     \
-        if (found != NULL)                                                                                         \
-            *(void **)&tp_real.name = found;                                                                       \
-        else                                                                                                       \
-            tp_real.name = tpi_early_##name;                                                                       \
+#define TPI_RESOLVE(need, result, name, parameters, arguments)                                               \
+    {                                                                                                        \
+        void *found = dlsym(RTLD_NEXT, #name);                                                               \
+        if (found != NULL)                                                                                   \
+            *(void **)&tp_real.name = found;                                                                 \
+        else                                                                                                 \
+            tp_real.name = tpi_early_##name;                                                                 \
     }
     TP_HOOKS(TPI_RESOLVE)
     __atomic_store_n(&state, 2, __ATOMIC_RELEASE);
@@ -114,7 +123,8 @@ const char *tp_real_foreign_malloc(struct tp_object *object, bool *hooked) {
     struct tp_object libc, own;
     if (!tpi_resolve()) return NULL;
     if (!tp_object_find((uintptr_t)dlsym(RTLD_DEFAULT, "gnu_get_libc_version"), &libc)) return NULL;
-    /* A program that brings its own malloc is asked before any preloaded library; even &malloc is the program's here. */
+    /* A program that brings its own malloc is asked before any preloaded library; even &malloc is the
+     * program's here. */
     if (!tp_object_find((uintptr_t)dlsym(RTLD_DEFAULT, "malloc"), object)) return NULL;
     if (!tp_object_find((uintptr_t)&tpi_resolve, &own)) return NULL;
     *hooked = object->start == own.start;

@@ -1,5 +1,6 @@
-/* sites.c - two hash tables: from a stack of addresses to a site, read without locks; and from a key to a site,
- * under the lock. Both only grow; a table that was outgrown stays mapped, because a reader may be in it. */
+/* sites.c - two hash tables: from a stack of addresses to a site, read without locks; and from a key to a
+ * site, under the lock. Both only grow; a table that was outgrown stays mapped, because a reader may be in
+ * it. */
 #include "sites.h"
 
 #include <string.h>
@@ -35,7 +36,8 @@ static uint32_t tpi_count;
 
 static uint64_t tpi_hash_stack(const struct tp_backtrace *backtrace) {
     uint64_t hash = backtrace->n_frames + (backtrace->truncated ? TP_MAX_FRAMES + 1 : 0);
-    for (unsigned i = 0; i < backtrace->n_frames; i++) hash = tp_hash_word(hash, backtrace->frames[i]);
+    for (unsigned i = 0; i < backtrace->n_frames; i++)
+        hash = tp_hash_word(hash, backtrace->frames[i]);
     return hash | 1;
 }
 
@@ -51,7 +53,8 @@ static const struct tpi_stack_entry *tpi_lookup(const struct tpi_stack_table *ta
 
 static void tpi_put(struct tpi_stack_table *table, uint64_t hash, struct tp_site site) {
     uint64_t at = hash >> 1;
-    while (table->entries[at & table->mask].hash != 0) at++;
+    while (table->entries[at & table->mask].hash != 0)
+        at++;
     table->entries[at & table->mask].site = site;
     __atomic_store_n(&table->entries[at & table->mask].hash, hash, __ATOMIC_RELEASE);
     table->count++;
@@ -67,7 +70,8 @@ static struct tpi_stack_table *tpi_new_table(uint64_t capacity) {
 static void tpi_remember(uint64_t hash, struct tp_site site) {
     struct tpi_stack_table *table = tpi_stacks;
     if (table == NULL || 2 * (table->count + 1) > table->mask) {
-        struct tpi_stack_table *larger = tpi_new_table(table == NULL ? TPI_FIRST_CAPACITY : 2 * (table->mask + 1));
+        struct tpi_stack_table *larger =
+            tpi_new_table(table == NULL ? TPI_FIRST_CAPACITY : 2 * (table->mask + 1));
         if (larger == NULL) return;
         for (uint64_t i = 0; table != NULL && i <= table->mask; i++)
             if (table->entries[i].hash != 0) tpi_put(larger, table->entries[i].hash, table->entries[i].site);
@@ -76,9 +80,11 @@ static void tpi_remember(uint64_t hash, struct tp_site site) {
     tpi_put(table, hash, site);
 }
 
-static struct tpi_key_entry *tpi_find_key(struct tpi_key_entry *keys, size_t capacity, struct tp_hash128 key) {
+static struct tpi_key_entry *tpi_find_key(struct tpi_key_entry *keys, size_t capacity,
+                                          struct tp_hash128 key) {
     size_t at = key.lo & (capacity - 1);
-    while ((keys[at].key.hi | keys[at].key.lo) != 0 && (keys[at].key.hi != key.hi || keys[at].key.lo != key.lo))
+    while ((keys[at].key.hi | keys[at].key.lo) != 0 &&
+           (keys[at].key.hi != key.hi || keys[at].key.lo != key.lo))
         at = (at + 1) & (capacity - 1);
     return &keys[at];
 }
@@ -106,7 +112,8 @@ struct tpi_named_stack {
     struct tp_hash128 key;
 };
 
-static void tpi_append(struct tpi_named_stack *stack, uint32_t module, uint64_t offset, struct tp_hash128 identity) {
+static void tpi_append(struct tpi_named_stack *stack, uint32_t module, uint64_t offset,
+                       struct tp_hash128 identity) {
     if (stack->n_frames > 0) { /* generated code has no offsets: its repeats show only here */
         const struct tp_meta_frame *last = &stack->frames[stack->n_frames - 1];
         if (last->module == module && last->offset == offset) return;
@@ -117,8 +124,8 @@ static void tpi_append(struct tpi_named_stack *stack, uint32_t module, uint64_t 
     tp_hash128_word(&stack->key, offset);
 }
 
-static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace, const struct tp_object *objects,
-                           struct tpi_named_stack *stack) {
+static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace,
+                           const struct tp_object *objects, struct tpi_named_stack *stack) {
     const struct tp_module *module = NULL;
     const struct tp_hash128 nowhere = {0, 0};
     stack->n_frames = 0;
@@ -142,8 +149,9 @@ static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace
 static void tpi_write_site(tp_guard *guard, const struct tp_site *site, const struct tpi_named_stack *stack,
                            bool truncated) {
     struct tp_meta_site record = {
-        site->number, stack->n_frames, stack->key.hi,
-        stack->key.lo, site->tier,     (truncated ? TPI_SITE_TRUNCATED : 0u) | (site->named ? TPI_SITE_NAMED : 0u)};
+        site->number,  stack->n_frames,
+        stack->key.hi, stack->key.lo,
+        site->tier,    (truncated ? TPI_SITE_TRUNCATED : 0u) | (site->named ? TPI_SITE_NAMED : 0u)};
     struct tp_meta_part parts[] = {{&record, sizeof record},
                                    {stack->frames, stack->n_frames * sizeof stack->frames[0]}};
     tp_meta_write(guard, TP_META_SITE, parts, 2);
@@ -163,8 +171,8 @@ static struct tp_site tpi_number(tp_guard *guard, const struct tpi_named_stack *
     return site;
 }
 
-static __attribute__((noinline)) struct tp_site tpi_new_stack(tp_guard *guard, const struct tp_backtrace *backtrace,
-                                                              uint64_t hash) {
+static __attribute__((noinline)) struct tp_site
+tpi_new_stack(tp_guard *guard, const struct tp_backtrace *backtrace, uint64_t hash) {
     struct tp_object objects[TP_MAX_FRAMES];
     struct tpi_named_stack stack;
     for (unsigned i = 0; i < backtrace->n_frames; i++)
@@ -198,13 +206,18 @@ void tp_sites_forget(tp_guard *guard) {
     tp_guard_unlock(guard, &tpi_lock);
 }
 
-void tp_sites_fork_prepare(tp_guard *guard) { tp_guard_lock(guard, &tpi_lock); }
-void tp_sites_fork_parent(tp_guard *guard) { tp_guard_unlock(guard, &tpi_lock); }
+void tp_sites_fork_prepare(tp_guard *guard) {
+    tp_guard_lock(guard, &tpi_lock);
+}
+void tp_sites_fork_parent(tp_guard *guard) {
+    tp_guard_unlock(guard, &tpi_lock);
+}
 
 void tp_sites_fork_child(void) {
     tp_lock_renew(&tpi_lock);
     if (tpi_stacks != NULL)
-        tp_raw_munmap(tpi_stacks, sizeof *tpi_stacks + (tpi_stacks->mask + 1) * sizeof tpi_stacks->entries[0]);
+        tp_raw_munmap(tpi_stacks,
+                      sizeof *tpi_stacks + (tpi_stacks->mask + 1) * sizeof tpi_stacks->entries[0]);
     if (tpi_keys != NULL) tp_raw_munmap(tpi_keys, tpi_key_capacity * sizeof *tpi_keys);
     tpi_stacks = NULL;
     tpi_keys = NULL;

@@ -1,5 +1,5 @@
-/* sites.h - numbers call stacks. A stack seen before costs one lock-free lookup; a new one is named by modules and
- * offsets, gets its key and its tier from the plan, and is written down once. */
+/* sites.h - numbers call stacks. A stack seen before costs one lock-free lookup; a new one is named by
+ * modules and offsets, gets its key and its tier from the plan, and is written down once. */
 #ifndef TP_SITES_H
 #define TP_SITES_H
 

@@ -5,7 +5,8 @@
 
 #include "options.h"
 
-/* Natural logarithm of x in (0, 1]: the exponent's share, and atanh's series for the mantissa (error < 2e-6). */
+/* Natural logarithm of x in (0, 1]: the exponent's share, and atanh's series for the mantissa (error < 2e-6).
+ */
 static double tpi_log(double x) {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -13,7 +14,8 @@ static double tpi_log(double x) {
     bits = (bits & 0x000fffffffffffffull) | 0x3ff0000000000000ull;
     memcpy(&x, &bits, sizeof x);
     double s = (x - 1) / (x + 1), s2 = s * s;
-    return exponent * 0.6931471805599453 + 2 * s * (1 + s2 * (1.0 / 3 + s2 * (1.0 / 5 + s2 * (1.0 / 7 + s2 / 9))));
+    return exponent * 0.6931471805599453 +
+           2 * s * (1 + s2 * (1.0 / 3 + s2 * (1.0 / 5 + s2 * (1.0 / 7 + s2 / 9))));
 }
 
 /* exp(-x): the series of x / 1024, squared ten times. */
@@ -21,7 +23,8 @@ static double tpi_exp_minus(double x) {
     double y = x / 1024;
     double value = 1 - y + y * y / 2 - y * y * y / 6;
     if (value < 0) return 0;
-    for (unsigned i = 0; i < 10; i++) value *= value;
+    for (unsigned i = 0; i < 10; i++)
+        value *= value;
     return value;
 }
 

@@ -1,5 +1,5 @@
-/* stack.h - the part of a stack that may be read: an unwinder that follows wrong information must meet a bound, not
- * an unmapped page. */
+/* stack.h - the part of a stack that may be read: an unwinder that follows wrong information must meet a
+ * bound, not an unmapped page. */
 #ifndef TP_STACK_H
 #define TP_STACK_H
 

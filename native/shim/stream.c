@@ -1,16 +1,20 @@
-/* stream.c - hands out chunks of the record file. Their space is reserved before they are mapped, so that a store
- * never meets a full disk (which would be a SIGBUS in the program).
+/* stream.c - hands out chunks of the record file. Their space is reserved before they are mapped, so that a
+ * store never meets a full disk (which would be a SIGBUS in the program).
  */
 #include "stream.h"
 
 #include <string.h>
 
+#include "../common/check.h"
 #include "../common/rawio.h"
 #include "counters.h"
 #include "meta.h"
 #include "options.h"
 
-enum { TPI_FREE_CHUNKS = 256 };
+enum {
+    TPI_FREE_CHUNKS = 256,
+    TPI_CHUNK_RECORDS = (TP_CHUNK_BYTES - sizeof(struct tp_chunk_header)) / sizeof(struct tp_record)
+};
 
 /* A chunk that its thread left, to be filled up by another. */
 struct tpi_free_chunk {
@@ -59,7 +63,7 @@ static void tpi_use(struct tp_thread *self, void *chunk) {
     memcpy(header->magic, TP_ALLOC_MAGIC, sizeof header->magic);
     self->chunk = chunk;
     self->record = (struct tp_record *)(header + 1);
-    self->chunk_end = self->record + (TP_CHUNK_BYTES - sizeof *header) / sizeof *self->record;
+    self->chunk_end = self->record + TPI_CHUNK_RECORDS;
 }
 
 /* A new chunk at the end of the file. 0, or why not: EAGAIN if it may work the next time. */
@@ -121,6 +125,7 @@ void tp_stream_write(tp_guard *guard, const struct tp_record *record) {
         return;
     }
     struct tp_record *to = self->record;
+    TP_CHECK(to < self->chunk_end && to->type == TP_END && record->type != TP_END);
     to->time_ns = record->time_ns;
     to->address = record->address;
     to->size = record->size;
@@ -129,7 +134,8 @@ void tp_stream_write(tp_guard *guard, const struct tp_record *record) {
     to->tier = record->tier;
     to->flags = record->flags;
     to->aux = record->aux;
-    __atomic_store_n(&to->type, record->type, __ATOMIC_RELEASE); /* last: a record without type is not there */
+    __atomic_store_n(&to->type, record->type,
+                     __ATOMIC_RELEASE); /* last: a record without type is not there */
     self->record = to + 1;
 }
 
@@ -145,8 +151,12 @@ void tp_stream_release(tp_guard *guard) {
     tpi_unmap_chunk(self);
 }
 
-void tp_stream_fork_prepare(tp_guard *guard) { tp_guard_lock(guard, &tpi_lock); }
-void tp_stream_fork_parent(tp_guard *guard) { tp_guard_unlock(guard, &tpi_lock); }
+void tp_stream_fork_prepare(tp_guard *guard) {
+    tp_guard_lock(guard, &tpi_lock);
+}
+void tp_stream_fork_parent(tp_guard *guard) {
+    tp_guard_unlock(guard, &tpi_lock);
+}
 
 void tp_stream_fork_child(tp_guard *guard) {
     tp_lock_renew(&tpi_lock);

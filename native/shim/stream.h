@@ -7,8 +7,8 @@
 /* Makes the file. False: it cannot be made. */
 bool tp_stream_start(tp_guard *guard);
 
-/* Appends a record, whose tid is filled in. Without room (disk full, limit) it is counted as dropped, and after
- * that nothing is recorded any more. */
+/* Appends a record, whose tid is filled in. Without room (disk full, limit) it is counted as dropped, and
+ * after that nothing is recorded any more. */
 void tp_stream_write(tp_guard *guard, const struct tp_record *record);
 
 /* The thread ends: another may go on with its chunk. */

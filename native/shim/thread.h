@@ -10,18 +10,18 @@
 #include "../common/records.h"
 
 struct tp_thread {
-    int64_t small_left;       /* bytes until the next sampled small allocation; negative: slow path */
-    uint32_t depth;           /* recursion guard: > 0 inside the shim */
-    uint32_t locks;           /* shim locks held: a signal handler on this thread must not wait for any */
-    uint32_t incarnation;     /* of the process this state belongs to; 0: thread not started */
+    int64_t small_left;   /* bytes until the next sampled small allocation; negative: slow path */
+    uint32_t depth;       /* recursion guard: > 0 inside the shim */
+    uint32_t locks;       /* shim locks held: a signal handler on this thread must not wait for any */
+    uint32_t incarnation; /* of the process this state belongs to; 0: thread not started */
     uint32_t tid;
-    uint64_t random;          /* state of xorshift64*, never 0 */
-    void *chunk;              /* of the record file, NULL: none */
+    uint64_t random;                      /* state of xorshift64*, never 0 */
+    void *chunk;                          /* of the record file, NULL: none */
     struct tp_record *record, *chunk_end; /* the next free record; == chunk_end: full, or no chunk */
-    uintptr_t stack_low, stack_high; /* the thread's own stack; 0, 0: not known */
-    void *stack_copy;                /* of another stack that the thread runs on; NULL: never needed */
-    uint8_t stack_searches;          /* in /proc/self/maps */
-    uint32_t slow_calls;             /* every TP_TIMED_CALLS-th is timed */
+    uintptr_t stack_low, stack_high;      /* the thread's own stack; 0, 0: not known */
+    void *stack_copy;                     /* of another stack that the thread runs on; NULL: never needed */
+    uint8_t stack_searches;               /* in /proc/self/maps */
+    uint32_t slow_calls;                  /* every TP_TIMED_CALLS-th is timed */
     struct {
         uint32_t allocations, frees, small_samples, unnamed, truncated;
         uint64_t small_bytes, shim_ns;

@@ -1,5 +1,5 @@
-/* timing.h - what the slow path costs the program, estimated from every TP_TIMED_CALLS-th call, without the time
- * that the real function would have taken anyway.
+/* timing.h - what the slow path costs the program, estimated from every TP_TIMED_CALLS-th call, without the
+ * time that the real function would have taken anyway.
  */
 #ifndef TP_TIMING_H
 #define TP_TIMING_H
@@ -28,7 +28,8 @@ static inline void tp_timing_resume(struct tp_timing *timing) {
 }
 
 static inline void tp_timing_end(tp_guard *guard, const struct tp_timing *timing) {
-    if (timing->begun_ns != 0) guard->self->pending.shim_ns += TP_TIMED_CALLS * (tp_now_ns() - timing->begun_ns);
+    if (timing->begun_ns != 0)
+        guard->self->pending.shim_ns += TP_TIMED_CALLS * (tp_now_ns() - timing->begun_ns);
     if (guard->self->slow_calls % TP_FLUSHED_CALLS == 0) tp_counters_flush(guard);
 }
 

@@ -1,5 +1,5 @@
-/* track.h - the slow paths of the hooks: what is tracked or sampled gets a site, a tier, an owner and a record.
- * Every function here may be called in any state of the shim, and falls back to the real function.
+/* track.h - the slow paths of the hooks: what is tracked or sampled gets a site, a tier, an owner and a
+ * record. Every function here may be called in any state of the shim, and falls back to the real function.
  */
 #ifndef TP_TRACK_H
 #define TP_TRACK_H
@@ -8,7 +8,15 @@
 
 #include "process.h"
 
-enum tp_call { TP_CALL_MALLOC, TP_CALL_CALLOC, TP_CALL_POSIX_MEMALIGN, TP_CALL_ALIGNED_ALLOC, TP_CALL_MEMALIGN, TP_CALL_VALLOC, TP_CALL_PVALLOC };
+enum tp_call {
+    TP_CALL_MALLOC,
+    TP_CALL_CALLOC,
+    TP_CALL_POSIX_MEMALIGN,
+    TP_CALL_ALIGNED_ALLOC,
+    TP_CALL_MEMALIGN,
+    TP_CALL_VALLOC,
+    TP_CALL_PVALLOC
+};
 
 /* An allocation as the program asked for it. */
 struct tp_request {

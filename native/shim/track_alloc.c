@@ -19,12 +19,18 @@
 static void *tpi_real_call(const struct tp_request *request) {
     void *address = NULL;
     switch (request->call) {
-    case TP_CALL_MALLOC: return tp_real.malloc(request->size);
-    case TP_CALL_CALLOC: return tp_real.calloc(1, request->size);
-    case TP_CALL_ALIGNED_ALLOC: return tp_real.aligned_alloc(request->align, request->size);
-    case TP_CALL_MEMALIGN: return tp_real.memalign(request->align, request->size);
-    case TP_CALL_VALLOC: return tp_real.valloc(request->size);
-    case TP_CALL_PVALLOC: return tp_real.pvalloc(request->size);
+    case TP_CALL_MALLOC:
+        return tp_real.malloc(request->size);
+    case TP_CALL_CALLOC:
+        return tp_real.calloc(1, request->size);
+    case TP_CALL_ALIGNED_ALLOC:
+        return tp_real.aligned_alloc(request->align, request->size);
+    case TP_CALL_MEMALIGN:
+        return tp_real.memalign(request->align, request->size);
+    case TP_CALL_VALLOC:
+        return tp_real.valloc(request->size);
+    case TP_CALL_PVALLOC:
+        return tp_real.pvalloc(request->size);
     case TP_CALL_POSIX_MEMALIGN:
         return tp_real.posix_memalign(&address, request->align, request->size) == 0 ? address : NULL;
     }
@@ -41,8 +47,8 @@ static void *tpi_system(tp_guard *guard, struct tp_timing *timing, const struct 
     return address;
 }
 
-static void tpi_record(tp_guard *guard, enum tp_record_type type, const struct tp_owner *owner, uint64_t time_ns,
-                       uint16_t flags, uint32_t aux) {
+static void tpi_record(tp_guard *guard, enum tp_record_type type, const struct tp_owner *owner,
+                       uint64_t time_ns, uint16_t flags, uint32_t aux) {
     if (!tp_process_records()) return;
     bool ends = type == TP_FREE;
     tp_stream_write(guard, &(struct tp_record){.time_ns = time_ns,
@@ -80,8 +86,8 @@ static void tpi_unplace(const struct tp_owner *owner) {
     tp_place_release((void *)owner->address, owner->size, owner->tier);
 }
 
-/* Takes over an allocation that is there: owner, accounts, record. The birth is timed now, after the memory was handed
- * out. False: it cannot be tracked, and stays the system's own affair. */
+/* Takes over an allocation that is there: owner, accounts, record. The birth is timed now, after the memory
+ * was handed out. False: it cannot be tracked, and stays the system's own affair. */
 static bool tpi_adopt(tp_guard *guard, struct tp_owner *owner, struct tp_site site) {
     uint64_t now_ns = tp_now_ns();
     owner->accounted = owner->kind == TP_OWNER_SYSTEM && tp_place_active();
@@ -106,7 +112,8 @@ static void *tpi_place_tracked(tp_guard *guard, struct tp_owner *owner, const st
 
 static void *tpi_tracked(tp_guard *guard, struct tp_timing *timing, const struct tp_request *request) {
     struct tp_site site = tpi_site(guard);
-    struct tp_owner owner = {.size = request->size, .site = site.number, .tier = site.tier, .kind = TP_OWNER_SYSTEM};
+    struct tp_owner owner = {
+        .size = request->size, .site = site.number, .tier = site.tier, .kind = TP_OWNER_SYSTEM};
     void *address = tpi_place_tracked(guard, &owner, request, site);
     if (address != NULL) return address;
     address = tpi_system(guard, timing, request);
@@ -132,7 +139,8 @@ static void tpi_sample(tp_guard *guard, void *address, size_t size) {
 
 static void *tpi_allocate(tp_guard *guard, struct tp_timing *timing, const struct tp_request *request) {
     if (request->size >= tp_threshold) return tpi_tracked(guard, timing, request);
-    bool passes = tp_track_passes(request->size); /* the slow path may have been taken only to start the thread */
+    bool passes =
+        tp_track_passes(request->size); /* the slow path may have been taken only to start the thread */
     void *address = tpi_system(guard, timing, request);
     if (!passes) tpi_sample(guard, address, request->size);
     return address;
@@ -163,9 +171,10 @@ static void tpi_end(tp_guard *guard, const struct tp_owner *owner, uint64_t time
     if (owner->kind == TP_OWNER_PLACED) tpi_unplace(owner);
 }
 
-/* Called with the guard held by an outer frame of this thread: a signal handler, or a library that placement uses. No
- * lock may be waited for if this thread may hold it, and no record be written in the middle of another. Placed memory
- * is leaked; memory of the system's goes back to it, and its record's end is missing. */
+/* Called with the guard held by an outer frame of this thread: a signal handler, or a library that placement
+ * uses. No lock may be waited for if this thread may hold it, and no record be written in the middle of
+ * another. Placed memory is leaked; memory of the system's goes back to it, and its record's end is missing.
+ */
 static void tpi_free_inside(void *address) {
     tp_guard guard = {&tp_self, 0};
     struct tp_owner owner = {.kind = TP_OWNER_SYSTEM};
@@ -173,7 +182,8 @@ static void tpi_free_inside(void *address) {
         if (tp_pagemap_tier((uintptr_t)address) == 0) tp_real.free(address);
         return;
     }
-    if (!tp_owners_take(&guard, (uintptr_t)address, &owner) || owner.kind != TP_OWNER_PLACED) tp_real.free(address);
+    if (!tp_owners_take(&guard, (uintptr_t)address, &owner) || owner.kind != TP_OWNER_PLACED)
+        tp_real.free(address);
 }
 
 void tp_track_free(void *address) {
@@ -211,6 +221,27 @@ static void *tpi_realloc_copy(tp_guard *guard, struct tp_timing *timing, const v
     return address != NULL ? memcpy(address, old, old_size < size ? old_size : size) : NULL;
 }
 
+/* In the tier that holds it, if the site it now belongs to has the same: pages move, nothing is copied. */
+static void *tpi_resize_placed(tp_guard *guard, struct tp_owner *owner, const struct tp_owner *old_owner,
+                               struct tp_site site) {
+    uint64_t before_ns = tp_now_ns();
+    if (old_owner->tier != site.tier) return NULL;
+    void *address =
+        tp_place_resize((void *)old_owner->address, old_owner->size, owner->size, old_owner->tier);
+    if (address == NULL) return NULL;
+    owner->address = (uintptr_t)address;
+    owner->kind = TP_OWNER_PLACED;
+    tpi_record(guard, TP_FREE, old_owner, before_ns, 0, 0);
+    guard->self->pending.frees++;
+    if (tpi_adopt(guard, owner, site)) return address;
+    /* Without an owner free() would take it for the system's: so it becomes that, as far as there is memory.
+     */
+    void *system = tp_real.malloc(owner->size);
+    if (system != NULL) memcpy(system, address, owner->size);
+    tpi_unplace(owner);
+    return system;
+}
+
 static void *tpi_realloc(tp_guard *guard, struct tp_timing *timing, void *old, size_t size) {
     struct tp_owner old_owner = {.kind = TP_OWNER_SYSTEM};
     bool owned = tp_owners_take(guard, (uintptr_t)old, &old_owner);
@@ -223,6 +254,8 @@ static void *tpi_realloc(tp_guard *guard, struct tp_timing *timing, void *old, s
     struct tp_site site = tracked ? tpi_site(guard) : (struct tp_site){TP_SITE_NONE, 0, false};
     struct tp_owner owner = {.size = size, .site = site.number, .tier = site.tier, .kind = TP_OWNER_SYSTEM};
     const struct tp_request request = {TP_CALL_MALLOC, size, 0};
+    void *resized = old_placed && tracked ? tpi_resize_placed(guard, &owner, &old_owner, site) : NULL;
+    if (resized != NULL) return resized;
     void *placed = tracked ? tpi_place_tracked(guard, &owner, &request, site) : NULL;
     uint64_t before_ns = tp_now_ns();
     void *address;
@@ -252,7 +285,8 @@ static void *tpi_realloc(tp_guard *guard, struct tp_timing *timing, void *old, s
 static void *tpi_realloc_ready(tp_guard *guard, void *old, size_t size) {
     const struct tp_request request = {TP_CALL_MALLOC, size, 0};
     struct tp_timing timing = tp_timing_begin(guard);
-    void *address = old == NULL ? tpi_allocate(guard, &timing, &request) : tpi_realloc(guard, &timing, old, size);
+    void *address =
+        old == NULL ? tpi_allocate(guard, &timing, &request) : tpi_realloc(guard, &timing, old, size);
     tp_timing_end(guard, &timing);
     return address;
 }

@@ -1,5 +1,5 @@
-/* track_map.c - the mmap family's slow paths. What a system call will replace or remove is taken out of maps.c before
- * it, because afterwards the range may be another thread's, and put back if it fails.
+/* track_map.c - the mmap family's slow paths. What a system call will replace or remove is taken out of
+ * maps.c before it, because afterwards the range may be another thread's, and put back if it fails.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -94,8 +94,12 @@ static bool tpi_site(tp_guard *guard, size_t size, struct tp_site *site) {
     return true;
 }
 
-/* Takes over a mapping that is there. */
+/* Takes over a mapping that is there. What is still tracked in its range was unmapped behind the hooks' back.
+ */
 static void tpi_adopt(tp_guard *guard, struct tp_map *map, struct tp_site site, int prot, bool placeable) {
+    struct tpi_ending unnoticed;
+    tpi_begin_ending(guard, map->start, map->end, &unnoticed);
+    tpi_finish_ending(guard, &unnoticed);
     uint64_t now_ns = tp_now_ns();
     map->site = site.number;
     if (placeable && tp_place_active()) {
@@ -108,7 +112,8 @@ static void tpi_adopt(tp_guard *guard, struct tp_map *map, struct tp_site site, 
     tpi_record(guard, TP_MAP, map, now_ns, (map->file ? TP_FLAG_FILE : 0) | spill, (uint32_t)prot);
 }
 
-static void *tpi_mmap(tp_guard *guard, void *address, size_t size, int prot, int flags, int fd, off_t offset) {
+static void *tpi_mmap(tp_guard *guard, void *address, size_t size, int prot, int flags, int fd,
+                      off_t offset) {
     struct tp_timing timing = tp_timing_begin(guard);
     struct tp_site site;
     struct tpi_ending replaced = {.tracked = false};
@@ -127,7 +132,8 @@ static void *tpi_mmap(tp_guard *guard, void *address, size_t size, int prot, int
     }
     if (replaces) tpi_finish_ending(guard, &replaced);
     start = (uintptr_t)mapped;
-    struct tp_map map = {.start = start, .end = tpi_page_end(start + size), .file = (flags & MAP_ANONYMOUS) == 0};
+    struct tp_map map = {
+        .start = start, .end = tpi_page_end(start + size), .file = (flags & MAP_ANONYMOUS) == 0};
     if (tracked) tpi_adopt(guard, &map, site, prot, tpi_placeable(prot, flags));
     tp_timing_end(guard, &timing);
     return mapped;
@@ -171,10 +177,12 @@ static void tpi_move(tp_guard *guard, const struct tpi_ending *moved, uintptr_t 
     map.start = start;
     map.end = tpi_page_end(start + size);
     if (map.placed) map.tier = (uint8_t)tp_place_map(first->tier, (void *)map.start, map.end - map.start);
-    if (tp_maps_add(guard, &map)) tpi_record(guard, TP_MAP, &map, tp_now_ns(), map.file ? TP_FLAG_FILE : 0, 0);
+    if (tp_maps_add(guard, &map))
+        tpi_record(guard, TP_MAP, &map, tp_now_ns(), map.file ? TP_FLAG_FILE : 0, 0);
 }
 
-/* With MREMAP_DONTUNMAP, or an old size of 0, the old range stays mapped and the new one is a fresh object. */
+/* With MREMAP_DONTUNMAP, or an old size of 0, the old range stays mapped and the new one is a fresh object.
+ */
 static void *tpi_mremap(tp_guard *guard, void *old, size_t old_size, size_t size, int flags, void *to) {
     struct tpi_ending moved = {.tracked = false}, replaced = {.tracked = false};
     struct tp_site site;

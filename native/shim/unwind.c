@@ -1,5 +1,5 @@
-/* unwind.c - walks a stack. The shim's own frames are left by their frame pointers (it is compiled to keep them),
- * which also gives the caller's registers; then arch-specific steps follow.
+/* unwind.c - walks a stack. The shim's own frames are left by their frame pointers (it is compiled to keep
+ * them), which also gives the caller's registers; then arch-specific steps follow.
  */
 #include "unwind.h"
 
@@ -19,13 +19,16 @@ void tp_unwind_start(void) {
     tpi_own_end = own.end;
 }
 
-void tp_unwind_forget(void) { tp_step_forget(); }
+void tp_unwind_forget(void) {
+    tp_step_forget();
+}
 
 /* From this function's frame out to the first one that is not the shim's. */
 static bool tpi_leave_shim(const struct tp_stack *stack, struct tp_frame *frame) {
     do {
         uintptr_t link = frame->fp;
-        if (!tp_stack_word(stack, link, &frame->fp) || !tp_stack_word(stack, link + sizeof(void *), &frame->pc))
+        if (!tp_stack_word(stack, link, &frame->fp) ||
+            !tp_stack_word(stack, link + sizeof(void *), &frame->pc))
             return false;
         frame->sp = link + 2 * sizeof(void *);
     } while (frame->pc >= tpi_own_start && frame->pc < tpi_own_end);

@@ -1,4 +1,5 @@
-/* unwind.h - the call stack of an allocation: return addresses from the program's caller of the hook outward. */
+/* unwind.h - the call stack of an allocation: return addresses from the program's caller of the hook outward.
+ */
 #ifndef TP_UNWIND_H
 #define TP_UNWIND_H
 

@@ -1,4 +1,5 @@
-/* unwind_fp.c - steps by frame pointers, for processors without an interpreter of call frame information here. */
+/* unwind_fp.c - steps by frame pointers, for processors without an interpreter of call frame information
+ * here. */
 #if !defined(__x86_64__)
 
 #include "unwind_step.h"

@@ -5,9 +5,10 @@
 #include "objects.h"
 #include "unwind_step.h"
 
-/* The cache is direct-mapped, and an entry one word, so that it is read and replaced without locks. Multiplying by
- * an odd number permutes the 47-bit addresses: the upper 16 bits of the product choose the entry, and the lower 31
- * are kept in it, so a hit is exact. The other 33 bits are the rule; one that does not fit is not kept. */
+/* The cache is direct-mapped, and an entry one word, so that it is read and replaced without locks.
+ * Multiplying by an odd number permutes the 47-bit addresses: the upper 16 bits of the product choose the
+ * entry, and the lower 31 are kept in it, so a hit is exact. The other 33 bits are the rule; one that does
+ * not fit is not kept. */
 enum { TPI_PC_BITS = 47, TPI_INDEX_BITS = 16, TPI_TAG_BITS = 31, TPI_CFA_BITS = 17, TPI_FP_BITS = 13 };
 
 static uint64_t tpi_cache[1u << TPI_INDEX_BITS];
@@ -43,7 +44,8 @@ static struct tp_rule tpi_unpack(uint64_t packed) {
 static struct tp_rule tpi_rule_of(uintptr_t pc) {
     struct tpi_slot slot = tpi_slot_of(pc);
     uint64_t packed = __atomic_load_n(slot.entry, __ATOMIC_RELAXED);
-    if (__builtin_expect((packed & ((1ull << TPI_TAG_BITS) - 1)) == slot.tag && packed >> TPI_TAG_BITS != 0, 1))
+    if (__builtin_expect((packed & ((1ull << TPI_TAG_BITS) - 1)) == slot.tag && packed >> TPI_TAG_BITS != 0,
+                         1))
         return tpi_unpack(packed);
     struct tp_rule rule = {TP_RULE_UNKNOWN, 0, 0};
     struct tp_object object;
@@ -59,13 +61,19 @@ enum tp_step tp_step_out(const struct tp_stack *stack, struct tp_frame *frame) {
     struct tp_rule rule = tpi_rule_of(frame->pc - 1);
     uintptr_t cfa;
     switch (rule.kind) {
-    case TP_RULE_END: return TP_STEP_END;
-    case TP_RULE_SP: cfa = frame->sp + (uintptr_t)rule.cfa_offset; break;
-    case TP_RULE_FP: cfa = frame->fp + (uintptr_t)rule.cfa_offset; break;
+    case TP_RULE_END:
+        return TP_STEP_END;
+    case TP_RULE_SP:
+        cfa = frame->sp + (uintptr_t)rule.cfa_offset;
+        break;
+    case TP_RULE_FP:
+        cfa = frame->fp + (uintptr_t)rule.cfa_offset;
+        break;
     case TP_RULE_FP_DEREF:
         if (!tp_stack_word(stack, frame->fp + (uintptr_t)rule.cfa_offset, &cfa)) return TP_STEP_DOUBT;
         break;
-    default: return TP_STEP_DOUBT;
+    default:
+        return TP_STEP_DOUBT;
     }
     if (cfa <= frame->sp) return TP_STEP_DOUBT; /* stacks only shrink on the way out */
     if (rule.fp_offset != 0 && !tp_stack_word(stack, cfa + (uintptr_t)rule.fp_offset, &frame->fp))
@@ -76,7 +84,8 @@ enum tp_step tp_step_out(const struct tp_stack *stack, struct tp_frame *frame) {
 }
 
 void tp_step_forget(void) {
-    for (unsigned i = 0; i < 1u << TPI_INDEX_BITS; i++) __atomic_store_n(&tpi_cache[i], 0, __ATOMIC_RELAXED);
+    for (unsigned i = 0; i < 1u << TPI_INDEX_BITS; i++)
+        __atomic_store_n(&tpi_cache[i], 0, __ATOMIC_RELAXED);
 }
 
 #endif

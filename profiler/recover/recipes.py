@@ -17,12 +17,12 @@ _NEIGHBOURS = 48
 NEIGHBOUR_BUDGET_S = 2.0
 
 _NUMBERS = {name: RECIPES.field(name).type.to_pandas_dtype() for name in Recipe._fields if name != "hint"}
-# Libraries whose code runs in order to wait, or to hand out work: OpenMP's and Intel's runtimes.
-_RUNTIME_LIBRARIES = ("libgomp", "libomp", "libiomp", "libtbb.")
+# Libraries whose code runs in order to wait, or to hand out work: OpenMP's and Intel's runtimes. And the shim: its time is no object's.
+_RUNTIME_LIBRARIES = ("libgomp.", "libgomp-", "libomp.", "libomp-", "libiomp", "libtbb.", "libtierprof.")
 
 
 def is_runtime(path: str) -> bool:
-    """Whether a module is a threading runtime: time in it is waiting, whatever it reads meanwhile."""
+    """Whether a module is a threading runtime, or the shim: time in it is none of the program's data, whatever it reads meanwhile."""
     return path.rsplit("/", 1)[-1].startswith(_RUNTIME_LIBRARIES)
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tierprof.base.errors import ModelError
-from tierprof.models.dataset import features, load_dataset, measured_costs, program_name
+from tierprof.models.dataset import features, load_dataset, measured_costs, program_name, shrink
 from tierprof.profiler.trace import Trace
 
 MakeTrace = Callable[..., Trace]
@@ -17,12 +17,19 @@ OBJECTS = [{"peak_bytes": 100, "stall_s": 4.0}, {"peak_bytes": 300, "stall_s": 1
 def test_labels_are_shares_of_the_all_slow_loss(make_trace: MakeTrace) -> None:
     # GIVEN a run where moving everything costs 8 s, and the objects 6, 2 and 0.05 s (an interval of 0.1 s either side)
     data = load_dataset([make_trace("bfs", OBJECTS, costs=[6.0, 1.95, 0.05])])
-    # WHEN labels are read THEN what cannot be told from zero is zero
-    assert data.y.tolist() == pytest.approx([0.75, 0.24375, 0.0])
+    # WHEN labels are read THEN they are shares of 8 s, and what cannot be told from zero is halved at least
+    assert data.y[:2].tolist() == pytest.approx([0.75, 0.24375], rel=0.001)
+    assert 0 < data.y[2] < 0.5 * 0.05 / 8
     assert data.groups.tolist() == [0, 0, 0]
     run = data.runs[0]
     assert (run.program, run.source, run.slow, run.none_s) == ("bfs", "intervention emulated:2.5", "emulated:2.5", 10.0)
     assert (run.loss_s, run.stall_s) == pytest.approx((8.0, 5.0))
+
+
+def test_a_cost_is_shrunk_by_its_own_noise() -> None:
+    costs = pd.DataFrame({"cost_s": [2.0, 2.0, 0.0, -1.0], "cost_low_s": [2.0, 0.04, -1.0, -1.0], "cost_high_s": [2.0, 3.96, 1.0, -1.0]})
+    # without noise it stays; with a standard deviation of half of it, it keeps four fifths
+    assert shrink(costs).tolist() == pytest.approx([2.0, 2.0 * 4 / 5, 0.0, -1.0])
 
 
 def test_what_grows_with_the_run_is_a_share_of_it(make_trace: MakeTrace) -> None:

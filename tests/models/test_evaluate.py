@@ -45,7 +45,7 @@ def test_every_program_is_predicted_by_models_that_never_saw_it(programs: Datase
 
 
 def test_results_hold_every_method_with_intervals_over_programs(programs: Dataset) -> None:
-    results = evaluate(programs, {"model": CriticalityRanker(n_estimators=20)}, TracePacker())
+    results = evaluate(programs, {"model": CriticalityRanker(n_estimators=10, calibration_folds=2)}, TracePacker())
     assert set(results["method"]) == {"model", *BASELINES}
     assert set(results["programs"]) == {4}
     for measure in MEASURES:
@@ -67,9 +67,9 @@ def test_regret_of_a_known_choice(make_trace: MakeTrace) -> None:
     # WHEN the budget is a quarter of the peak: 100 bytes
     results = evaluate(data, {"model": CriticalityRanker(n_estimators=5)}, TracePacker()).set_index("method")
     # THEN stall keeps the first and loses 7 of 8 s where the best plan loses 5
-    assert results.loc["stall_share", "regret_25%"] == pytest.approx(2 / 8)
+    assert results.loc["stall_share", "regret_25%"] == pytest.approx(2 / 8, rel=0.01)
     # AND at half of the peak stall keeps the first two for 4 s, as good as the best
-    assert results.loc["stall_share", "regret_50%"] == pytest.approx(0.0)
+    assert results.loc["stall_share", "regret_50%"] == pytest.approx(0.0, abs=0.01)
     assert results.loc["stall_share", "top_1"] == 0
     assert results.loc["size", "top_1"] == 1
 
@@ -81,7 +81,7 @@ def test_one_program_cannot_be_evaluated(make_trace: MakeTrace) -> None:
 
 
 def test_beaten_by_names_baselines_that_do_no_worse(programs: Dataset) -> None:
-    results = evaluate(programs, {"model": CriticalityRanker(n_estimators=20)}, TracePacker())
+    results = evaluate(programs, {"model": CriticalityRanker(n_estimators=10, calibration_folds=2)}, TracePacker())
     results.loc[results["method"] == "model", "regret_25%"] = 0.2
     better = set(results.loc[results["regret_25%"] <= 0.2, "method"]) - {"model", "oracle"}
     assert set(beaten_by(results, "model")) == better

@@ -54,18 +54,36 @@ def test_more_stall_never_lowers_the_score() -> None:
     assert (np.diff(model.predict(grid)) >= 0).all()
 
 
-def test_predicted_shares_keep_the_order_and_are_shares() -> None:
+def test_predicted_shares_keep_the_order_and_sum_to_one_in_each_run() -> None:
     X, y, groups = _runs()
     model = CriticalityRanker().fit(X, y, groups=groups)
-    scores, shares = model.predict(X), model.predict_share(X)
-    assert ((shares >= 0) & (shares <= 1)).all()
-    assert (np.diff(shares[np.argsort(scores)]) >= 0).all()
-    assert 0.5 < shares.sum() / y.sum() < 2
+    scores, shares = model.predict(X), model.predict_share(X, groups)
+    for run in range(8):
+        own = groups == run
+        assert (np.diff(shares[own][np.argsort(scores[own])]) >= 0).all()
+        assert shares[own].sum() == pytest.approx(1.0)
+    assert model.predict_share(X[groups == 3]) == pytest.approx(shares[groups == 3])
 
 
-def test_labels_without_any_cost_predict_nothing() -> None:
+def test_predicted_shares_are_near_the_measured_ones_in_runs_it_has_not_seen() -> None:
     X, y, groups = _runs()
-    assert CriticalityRanker().fit(X, np.zeros_like(y), groups=groups).predict_share(X).max() < 1e-9
+    unseen, truth, runs = _runs(count=10, seed=7)
+    error = np.abs(CriticalityRanker().fit(X, y, groups=groups).predict_share(unseen, runs) - truth)
+    # a total variation of less than half of what even shares have
+    assert error.sum() < np.abs(1 / 8 - truth).sum() / 2
+
+
+def test_many_objects_that_no_sample_fell_on_are_next_to_nothing_together() -> None:
+    X, y, groups = _runs()
+    model = CriticalityRanker().fit(X, y, groups=groups)
+    run = pd.DataFrame({"stall_s_of_run": [0.6, 0.4] + [0.0] * 1000, "stride_regularity": 0.5, "mean_size_bytes": 2.0**20})
+    assert model.predict_share(run)[:2].sum() > 0.8
+
+
+def test_labels_without_any_cost_still_give_shares() -> None:
+    X, y, groups = _runs()
+    shares = CriticalityRanker().fit(X, np.zeros_like(y), groups=groups).predict_share(X, groups)
+    assert shares.sum() == pytest.approx(8.0)
 
 
 def test_contributions_add_up_to_the_score() -> None:
@@ -83,7 +101,7 @@ def test_missing_features_are_accepted() -> None:
 
 
 def test_it_keeps_the_estimator_contract() -> None:
-    check_estimator(CriticalityRanker(n_estimators=5), on_skip=None)
+    check_estimator(CriticalityRanker(n_estimators=2, calibration_folds=1), on_skip=None)
 
 
 def test_clone_is_unfitted_and_has_the_same_parameters() -> None:

@@ -5,20 +5,26 @@ import resource
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+CompileProgram = Callable[..., Path]
+RunShim = Callable[..., Any]  # (raw folder, completed process)
+ReadRaw = Callable[[Path], list[Any]]  # a list of (meta, records, counters)
 
 ALLOC, FREE, MAP, UNMAP = 1, 2, 3, 4
 NOTE_DISK_FULL, NOTE_LIMIT_REACHED, NOTE_FOREIGN_MALLOC = 1, 2, 6
 CHUNK_BYTES = 64 * 1024
 
 
-def sizes(process) -> list[int]:
+def sizes(process: Any) -> list[int]:
     return process.records["size"][process.records["type"] == ALLOC].tolist()
 
 
-def test_twenty_forked_children_have_files_of_their_own(compile_program, run_shim, read_raw) -> None:
+def test_twenty_forked_children_have_files_of_their_own(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
     # GIVEN a program that forks 20 children, each making as many blocks as its number tells, and freeing its parent's
     raw, completed = run_shim(compile_program("forks"))
     # WHEN all have ended in order
@@ -40,7 +46,7 @@ def test_twenty_forked_children_have_files_of_their_own(compile_program, run_shi
         assert set(child.records["site"][child.records["type"] == ALLOC].tolist()) <= set(child.meta.sites)
 
 
-def test_a_child_made_by_raw_clone_is_noticed(compile_program, run_shim, read_raw) -> None:
+def test_a_child_made_by_raw_clone_is_noticed(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
     # GIVEN a child that no fork handler hears of
     raw, completed = run_shim(compile_program("raw_clone"))
     # WHEN both have ended
@@ -53,7 +59,7 @@ def test_a_child_made_by_raw_clone_is_noticed(compile_program, run_shim, read_ra
     assert child.meta.process.parent_pid == parent.meta.process.pid
 
 
-def test_a_vforked_child_shares_its_parents_file(compile_program, run_shim, read_raw) -> None:
+def test_a_vforked_child_shares_its_parents_file(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
     # GIVEN a vforked child that allocates in its parent's memory, and a spawned one
     raw, completed = run_shim(compile_program("vforks"))
     # WHEN the parent frees the block
@@ -65,7 +71,7 @@ def test_a_vforked_child_shares_its_parents_file(compile_program, run_shim, read
     assert [process.meta.process.command for process in processes[1:]] == [("true",), ("true",)]
 
 
-def test_exec_starts_another_image_of_the_same_process(compile_program, run_shim, read_raw) -> None:
+def test_exec_starts_another_image_of_the_same_process(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
     # GIVEN a program that executes itself
     raw, completed = run_shim(compile_program("execs"))
     # WHEN the second image has ended
@@ -78,7 +84,7 @@ def test_exec_starts_another_image_of_the_same_process(compile_program, run_shim
     assert {path.name.split(".")[2] for path in raw.glob("meta.*")} == {"0", "1"}
 
 
-def test_after_sigkill_nothing_is_lost(compile_program, run_shim, read_raw) -> None:
+def test_after_sigkill_nothing_is_lost(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
     # GIVEN a program that is killed right after its last block
     raw, completed = run_shim(compile_program("killed"))
     # WHEN its files are read
@@ -90,7 +96,7 @@ def test_after_sigkill_nothing_is_lost(compile_program, run_shim, read_raw) -> N
     assert not process.meta.exited
 
 
-def test_the_size_limit_ends_recording_and_is_noted(compile_program, run_shim, read_raw) -> None:
+def test_the_size_limit_ends_recording_and_is_noted(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
     # GIVEN a limit of two chunks
     raw, completed = run_shim(compile_program("killed"), env={"TIERPROF_MAX_BYTES": str(2 * CHUNK_BYTES)})
     # WHEN the program makes more blocks than fit
@@ -102,7 +108,7 @@ def test_the_size_limit_ends_recording_and_is_noted(compile_program, run_shim, r
     assert [note.code for note in process.meta.notes] == [NOTE_LIMIT_REACHED]
 
 
-def test_a_file_size_limit_does_not_kill_the_program(compile_program, run_shim, read_raw) -> None:
+def test_a_file_size_limit_does_not_kill_the_program(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
     # GIVEN a process whose files may not grow beyond 100 KiB: a byte more would be SIGXFSZ
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100 * 1024, 100 * 1024))
@@ -117,7 +123,7 @@ def test_a_file_size_limit_does_not_kill_the_program(compile_program, run_shim, 
     assert process.meta.exited
 
 
-def test_a_full_disk_does_not_kill_the_program(compile_program, run_shim, read_raw, tmp_path) -> None:
+def test_a_full_disk_kills_nothing(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw, tmp_path: Path) -> None:
     # GIVEN a raw folder on a disk of 300 KiB
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -137,7 +143,7 @@ def test_a_full_disk_does_not_kill_the_program(compile_program, run_shim, read_r
         subprocess.run(["umount", str(disk)], check=True)
 
 
-def test_a_folder_that_does_not_exist_is_no_harm(compile_program, run_shim, tmp_path) -> None:
+def test_a_folder_that_does_not_exist_is_no_harm(compile_program: CompileProgram, run_shim: RunShim, tmp_path: Path) -> None:
     # GIVEN a raw folder that is not there
     # WHEN a program runs
     _, completed = run_shim(compile_program("every_hook"), env={"TIERPROF_DIR": str(tmp_path / "nowhere")})
@@ -145,7 +151,7 @@ def test_a_folder_that_does_not_exist_is_no_harm(compile_program, run_shim, tmp_
     assert (completed.returncode, completed.stdout, completed.stderr) == (0, b"", b"")
 
 
-def test_a_relative_folder_is_meant_from_the_start(compile_program, run_shim, read_raw, tmp_path) -> None:
+def test_a_relative_folder_is_the_starts(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw, tmp_path: Path) -> None:
     # GIVEN a relative raw folder
     (tmp_path / "here").mkdir()
     # WHEN a program runs
@@ -155,7 +161,7 @@ def test_a_relative_folder_is_meant_from_the_start(compile_program, run_shim, re
     assert len(read_raw(tmp_path / "here")) == 1
 
 
-def test_a_program_with_its_own_malloc_is_left_alone(compile_program, run_shim, read_raw) -> None:
+def test_a_program_with_its_own_malloc_is_left_alone(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
     # GIVEN a program that brings its own malloc
     raw, completed = run_shim(compile_program("own_malloc", "-fno-builtin"))
     # WHEN it has ended
@@ -166,7 +172,7 @@ def test_a_program_with_its_own_malloc_is_left_alone(compile_program, run_shim, 
     assert [note.code for note in process.meta.notes] == [NOTE_FOREIGN_MALLOC]
 
 
-def test_no_descriptor_is_taken_from_the_program(compile_program, run_shim, read_raw) -> None:
+def test_no_descriptor_is_taken_from_the_program(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
     # GIVEN a program that closes all descriptors, and then counts them
     program = compile_program("descriptors")
     plain = subprocess.run([program], capture_output=True, check=True)
@@ -190,7 +196,7 @@ UNTOUCHED = {
 
 
 @pytest.mark.parametrize("command", UNTOUCHED.values(), ids=UNTOUCHED)
-def test_programs_do_not_notice(command: list[str], run_shim) -> None:
+def test_programs_do_not_notice(command: list[str], run_shim: RunShim) -> None:
     # GIVEN a program as it runs by itself
     if shutil.which(command[0]) is None:
         pytest.skip(f"{command[0]} is not installed")
@@ -202,7 +208,7 @@ def test_programs_do_not_notice(command: list[str], run_shim) -> None:
     assert list(raw.glob("meta.*"))
 
 
-def test_sorting_a_large_file_in_threads_does_not_change_it(run_shim, tmp_path: Path) -> None:
+def test_sorting_a_large_file_in_threads_does_not_change_it(run_shim: RunShim, tmp_path: Path) -> None:
     # GIVEN a file of 200000 lines
     text = tmp_path / "text"
     text.write_text("".join(f"{i * 7919 % 200003} line\n" for i in range(200000)))

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tierprof.profiler.image import Image, Segment
-from tierprof.profiler.modules import Images, build_modules, in_static_data, locate
+from tierprof.profiler.modules import Images, build_modules, locate, static_modules
 
 MAPS = ["pid", "time_ns", "start", "end", "file_offset", "path"]
 TASKS = ["time_ns", "kind", "pid", "parent_pid"]
@@ -105,4 +105,4 @@ def test_static_data_is_between_a_modules_first_and_last_segment(compile_program
     table = 0x550000000000 + int(image.statics.value[names.index("table")])
     # THEN its cells are static data in that process and in no other
     pids, addresses = np.array([5, 5, 6]), np.array([table, table - 2**40, table], np.uint64)
-    assert in_static_data(modules, images, pids, addresses).tolist() == [True, False, False]
+    assert static_modules(modules, images, pids, addresses).tolist() == [0, -1, -1]

@@ -9,7 +9,8 @@ import pytest
 from tierprof.base.errors import TraceError
 from tierprof.profiler.raw import COUNTERS, RECORD, read_allocations, read_counters, read_meta
 
-CHUNK_BYTES = 400  # 40 of header and room for nine records
+CHUNK_BYTES = 64 * 1024
+CHUNK_RECORDS = 1637
 HEADER = struct.pack("<8sIIIIIIQ", b"TPALLOC\0", 1, 40, 40, CHUNK_BYTES, 7, 8, 9)
 
 
@@ -34,31 +35,33 @@ def test_layout_is_that_of_records_h() -> None:
     assert COUNTERS.itemsize == 8 + 8 + 8 * 8 + 8 * 48 + 6 * 8
 
 
-def test_a_chunk_ends_at_its_first_empty_record(tmp_path) -> None:
+def test_a_chunk_ends_at_its_first_empty_record(tmp_path: Path) -> None:
     # GIVEN a full chunk, and one whose third record was not finished: its type is not stored yet
-    full = chunk(*(record(i) for i in range(9)))
+    full = chunk(*(record(i) for i in range(CHUNK_RECORDS)))
     begun = chunk(record(10), record(11), record(12, kind=0), record(13))
     # WHEN both are read
     damage: list[str] = []
     records = read_allocations(written(tmp_path, full + begun), damage)
     # THEN what follows the unfinished record is not believed
-    assert records["address"].tolist() == [*range(9), 10, 11]
+    assert records["address"].tolist() == [*range(CHUNK_RECORDS), 10, 11]
     assert records[0].tolist() == (100, 0, 4096, 3, 8, 1, 0, 0, 0)
     assert damage == []
 
 
-def test_reserved_chunks_are_empty(tmp_path) -> None:
+def test_reserved_chunks_are_empty(tmp_path: Path) -> None:
     # GIVEN a chunk that was reserved, and whose thread was killed before it wrote the header
     damage: list[str] = []
     # WHEN it is read
-    records = read_allocations(written(tmp_path, chunk(record(1)) + bytes(CHUNK_BYTES) + chunk(record(2))), damage)
+    records = read_allocations(written(tmp_path, bytes(CHUNK_BYTES) + chunk(record(1)) + bytes(CHUNK_BYTES) + chunk(record(2))), damage)
     # THEN it counts for nothing, and is no damage
     assert records["address"].tolist() == [1, 2]
     assert damage == []
 
 
-@pytest.mark.parametrize(("bytes_left", "expected"), [(30, [1]), (40, [1]), (40 + 79, [1, 2]), (40 + 80, [1, 2, 3]), (399, [1, 2, 3])])
-def test_what_is_there_of_the_last_chunk_is_kept(tmp_path, bytes_left: int, expected: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("bytes_left", "expected"), [(30, [1]), (40, [1]), (40 + 79, [1, 2]), (40 + 80, [1, 2, 3]), (CHUNK_BYTES - 1, [1, 2, 3])]
+)
+def test_what_is_there_of_the_last_chunk_is_kept(tmp_path: Path, bytes_left: int, expected: list[int]) -> None:
     # GIVEN a file that ends within its second chunk
     content = chunk(record(1)) + chunk(record(2), record(3))[:bytes_left]
     damage: list[str] = []
@@ -66,10 +69,10 @@ def test_what_is_there_of_the_last_chunk_is_kept(tmp_path, bytes_left: int, expe
     records = read_allocations(written(tmp_path, content), damage)
     # THEN whole records are kept, and the cut is told
     assert records["address"].tolist() == expected
-    assert damage == [f"alloc.7.0.bin is cut short: {bytes_left} bytes of its last chunk of 400 are there"]
+    assert damage == [f"alloc.7.0.bin is cut short: {bytes_left} bytes of its last chunk of 65536 are there"]
 
 
-def test_a_damaged_chunk_is_left_out_and_told(tmp_path) -> None:
+def test_a_damaged_chunk_is_left_out_and_told(tmp_path: Path) -> None:
     # GIVEN a chunk with another header among good ones
     damage: list[str] = []
     content = chunk(record(1)) + chunk(record(2), header=b"X" * 40) + chunk(record(3))
@@ -80,7 +83,7 @@ def test_a_damaged_chunk_is_left_out_and_told(tmp_path) -> None:
     assert damage == ["alloc.7.0.bin: 1 of 3 chunks have no valid header and were left out"]
 
 
-def test_a_process_that_recorded_nothing(tmp_path) -> None:
+def test_a_process_that_recorded_nothing(tmp_path: Path) -> None:
     # GIVEN a file without chunks
     # WHEN it is read
     records = read_allocations(written(tmp_path, b""))
@@ -95,17 +98,17 @@ def test_a_process_that_recorded_nothing(tmp_path) -> None:
         (b"TPALLO", "ends within its header"),
         (chunk(header=HEADER.replace(b"TPALLOC", b"GARBAGE")), "begins with b'GARBAGE"),
         (chunk(header=HEADER.replace(b"\1\0\0\0", b"\2\0\0\0", 1)), "is of version 2"),
-        (chunk(header=HEADER.replace(b"\x28\0\0\0", b"\x30\0\0\0")), "contradicts itself"),
+        (chunk(header=HEADER.replace(b"\x28\0\0\0", b"\x30\0\0\0")), "contradicts its version"),
     ],
 )
-def test_what_is_no_record_file_is_refused(tmp_path, content: bytes, why: str) -> None:
+def test_what_is_no_record_file_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
     # GIVEN a file that is too short, of another kind, of another version, or inconsistent
     # WHEN it is read THEN the error says which
     with pytest.raises(TraceError, match=why):
         read_allocations(written(tmp_path, content))
 
 
-def test_a_missing_file_is_an_error_of_ours(tmp_path) -> None:
+def test_a_missing_file_is_an_error_of_ours(tmp_path: Path) -> None:
     # GIVEN no file WHEN it is read THEN the error names it
     with pytest.raises(TraceError, match=r"alloc\.7\.0\.bin cannot be read: No such file"):
         read_allocations(tmp_path / "alloc.7.0.bin")
@@ -123,7 +126,7 @@ NOTE = meta_record(4, struct.pack("<IIQ", 1, 28, 12) + b"no space\0")
 EXIT = meta_record(5, struct.pack("<Q", 13))
 
 
-def test_meta_records(tmp_path) -> None:
+def test_meta_records(tmp_path: Path) -> None:
     # GIVEN one record of each kind, and one of a kind that is not known yet
     path = tmp_path / "meta.7.0.bin"
     path.write_bytes(META + PROCESS + MODULE + SITE + meta_record(9, b"later") + NOTE + EXIT)
@@ -146,7 +149,7 @@ def test_meta_records(tmp_path) -> None:
     assert stream.damage == []
 
 
-def test_the_last_definition_of_a_site_holds(tmp_path) -> None:
+def test_the_last_definition_of_a_site_holds(tmp_path: Path) -> None:
     # GIVEN a site that is written again, because the plan was read after its first allocation
     path = tmp_path / "meta.7.0.bin"
     path.write_bytes(META + PROCESS + SITE + meta_record(3, struct.pack("<IIQQII", 0, 0, 1, 255, 5, 0)))
@@ -155,7 +158,7 @@ def test_the_last_definition_of_a_site_holds(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, len(NOTE)))
-def test_meta_that_is_cut_short_keeps_what_is_whole(tmp_path, cut: int) -> None:
+def test_meta_that_is_cut_short_keeps_what_is_whole(tmp_path: Path, cut: int) -> None:
     # GIVEN a file that ends anywhere within its last record
     path = tmp_path / "meta.7.0.bin"
     path.write_bytes((META + PROCESS + MODULE + NOTE)[:-cut])
@@ -176,7 +179,7 @@ def test_meta_that_is_cut_short_keeps_what_is_whole(tmp_path, cut: int) -> None:
         (META, "before the process is described"),
     ],
 )
-def test_what_is_no_meta_file_is_refused(tmp_path, content: bytes, why: str) -> None:
+def test_what_is_no_meta_file_is_refused(tmp_path: Path, content: bytes, why: str) -> None:
     # GIVEN a file that tells nothing of its process
     path = tmp_path / "meta.7.0.bin"
     path.write_bytes(content)
@@ -185,7 +188,7 @@ def test_what_is_no_meta_file_is_refused(tmp_path, content: bytes, why: str) -> 
         read_meta(path)
 
 
-def test_counters_by_name(tmp_path) -> None:
+def test_counters_by_name(tmp_path: Path) -> None:
     # GIVEN counters of which two are set
     row = np.zeros(1, COUNTERS)
     row["magic"], row["version"], row["dropped_records"] = b"TPCOUNT", 1, 12

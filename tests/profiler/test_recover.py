@@ -121,4 +121,6 @@ def test_what_has_no_recipe_has_no_address() -> None:
 def test_threading_runtimes_are_known_by_their_file() -> None:
     assert is_runtime("/usr/lib/libgomp.so.1.0.0")
     assert is_runtime("/venv/igraph.libs/libgomp-e985bcbb.so.1.0.0")
+    assert is_runtime("/usr/lib/python3/tierprof/_native/libtierprof.so")
     assert not is_runtime("/usr/lib/libgompertz/libm.so.6")
+    assert not is_runtime("/usr/lib/libgompertz.so.1")

@@ -15,7 +15,8 @@ int main(void) {
     }
     int first = open("/dev/null", O_RDONLY);
     DIR *folder = opendir("/proc/self/fd");
-    while (readdir(folder) != NULL) count++;
+    while (readdir(folder) != NULL)
+        count++;
     dprintf(out, "first %d entries %d\n", first, count);
     return 0;
 }

@@ -6,9 +6,15 @@ static void once(size_t bytes) {
     free(block);
 }
 
-__attribute__((constructor)) static void before(void) { once(100000); }
-__attribute__((destructor)) static void after(void) { once(400000); }
-static void at_exit(void) { once(300000); }
+__attribute__((constructor)) static void before(void) {
+    once(100000);
+}
+__attribute__((destructor)) static void after(void) {
+    once(400000);
+}
+static void at_exit(void) {
+    once(300000);
+}
 
 int main(void) {
     atexit(at_exit);

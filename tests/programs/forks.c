@@ -1,4 +1,5 @@
-/* Forks 20 children; each frees its parent's block, and makes as many blocks of its own as its number tells. */
+/* Forks 20 children; each frees its parent's block, and makes as many blocks of its own as its number tells.
+ */
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -22,7 +23,8 @@ int main(void) {
         free(parents);
         exit(intact ? 0 : 1);
     }
-    while (wait(&status) > 0) failures += status != 0;
+    while (wait(&status) > 0)
+        failures += status != 0;
     free(parents);
     return failures;
 }

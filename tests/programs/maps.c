@@ -1,6 +1,7 @@
 /* Mappings that are cut, replaced, moved, of a file, and refused. Sizes in pages tell them apart. */
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 enum { PAGE = 4096, PROT = PROT_READ | PROT_WRITE, ANONYMOUS = MAP_PRIVATE | MAP_ANONYMOUS };
@@ -24,8 +25,11 @@ int main(void) {
     char *moved = mremap(old, 11 * PAGE, 13 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, target);
     if (moved != target || munmap(moved, 13 * PAGE) != 0) return 5;
 
-    char *kept = mmap(NULL, 17 * PAGE, PROT, ANONYMOUS, -1, 0);
-    if (munmap(kept + 1, PAGE) == 0) return 6; /* refused: it lives on */
+    char *kept = mmap(NULL, 19 * PAGE, PROT, ANONYMOUS, -1, 0);
+    if (munmap(kept + 1, PAGE) == 0) return 6;             /* refused: it lives on */
+    if (munmap(kept + 17 * PAGE, 2 * PAGE) != 0) return 7; /* so that there is room behind it */
     kept[0] = 1;
-    return 0;
+    syscall(SYS_munmap, kept, 17 * PAGE); /* not hooked: it ends when something else is mapped there */
+    char *there = mmap(kept, 19 * PAGE, PROT, ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    return there == kept ? 0 : 8;
 }

@@ -12,7 +12,9 @@ void *malloc(size_t size) {
 }
 
 void free(void *address) {}
-void *calloc(size_t count, size_t size) { return malloc(count * size); }
+void *calloc(size_t count, size_t size) {
+    return malloc(count * size);
+}
 void *realloc(void *old, size_t size) {
     void *block = malloc(size);
     return old != NULL && block != NULL ? memmove(block, old, size) : block;

@@ -27,6 +27,7 @@ __attribute__((noinline)) static void recurse(volatile int depth, size_t size) {
 int main(void) {
     left();
     right();
-    for (volatile int i = 0; i < 2; i++) recurse(i == 0 ? 3 : 300, i == 0 ? 300000 : 400000); /* one call site */
+    for (volatile int i = 0; i < 2; i++)
+        recurse(i == 0 ? 3 : 300, i == 0 ? 300000 : 400000); /* one call site */
     return 0;
 }

@@ -1,4 +1,5 @@
-/* Hazard: every way to get memory, in whatever tier the default is. Content, alignment and zeroes must be right. */
+/* Hazard: every way to get memory, in whatever tier the default is. Content, alignment and zeroes must be
+ * right. */
 #include <malloc.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -46,7 +47,8 @@ static void try_size(size_t size) {
 
 int main(void) {
     const size_t sizes[] = {4096, 5000, 65536, 100000, 1 << 20, (2 << 20) - 1, 2 << 20, (5 << 20) + 3};
-    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) try_size(sizes[i]);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+        try_size(sizes[i]);
     check(malloc(PTRDIFF_MAX) == NULL, "an absurd size fails");
     puts(failures ? "bad" : "good");
     return failures != 0;

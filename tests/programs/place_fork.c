@@ -1,5 +1,6 @@
-/* Hazard: fork with objects in file-backed memory, which parent and child would share. Each must see only its own
- * writes: in objects from before the fork, in memory that was free then, and in what both allocate afterwards. */
+/* Hazard: fork with objects in file-backed memory, which parent and child would share. Each must see only its
+ * own writes: in objects from before the fork, in memory that was free then, and in what both allocate
+ * afterwards. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,12 +21,14 @@ static int holds(const unsigned char *memory, size_t size, unsigned char value) 
 
 static int all_hold(unsigned char value) {
     int good = 1;
-    for (int i = 0; i < OBJECTS; i++) good &= holds(objects[i], sizes[i], value);
+    for (int i = 0; i < OBJECTS; i++)
+        good &= holds(objects[i], sizes[i], value);
     return good;
 }
 
 static void fill(unsigned char value) {
-    for (int i = 0; i < OBJECTS; i++) memset(objects[i], value, sizes[i]);
+    for (int i = 0; i < OBJECTS; i++)
+        memset(objects[i], value, sizes[i]);
 }
 
 /* Both processes have come here. */
@@ -41,22 +44,26 @@ static int live(unsigned char mark) {
     meet();
     fill(mark);
     again = memset(malloc(FREED_BYTES), mark, FREED_BYTES);
-    for (int i = 0; i < NEW; i++) news[i] = memset(malloc(NEW_BYTES), mark, NEW_BYTES);
+    for (int i = 0; i < NEW; i++)
+        news[i] = memset(malloc(NEW_BYTES), mark, NEW_BYTES);
     meet();
     if (!all_hold(mark)) return 2;
     if (!holds(again, FREED_BYTES, mark)) return 3;
     for (int i = 0; i < NEW; i++)
         if (!holds(news[i], NEW_BYTES, mark)) return 4;
     meet();
-    for (int i = 0; i < OBJECTS; i++) free(objects[i]);
-    for (int i = 0; i < NEW; i++) free(news[i]);
+    for (int i = 0; i < OBJECTS; i++)
+        free(objects[i]);
+    for (int i = 0; i < NEW; i++)
+        free(news[i]);
     return 0;
 }
 
 int main(void) {
     int down[2], up[2], status = -1;
     alarm(30);
-    for (int i = 0; i < OBJECTS; i++) objects[i] = malloc(sizes[i]);
+    for (int i = 0; i < OBJECTS; i++)
+        objects[i] = malloc(sizes[i]);
     fill(1);
     free(memset(malloc(FREED_BYTES), 9, FREED_BYTES));
     if (pipe(down) != 0 || pipe(up) != 0) return 1;

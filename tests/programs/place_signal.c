@@ -1,5 +1,5 @@
-/* Hazard: SIGTRAP belongs to the emulation, but the program has a mind of its own about it: it asks for the default
- * action, which would kill it at the next sample, then for a handler, and sends itself the signal. */
+/* Hazard: SIGTRAP belongs to the emulation, but the program has a mind of its own about it: it asks for the
+ * default action, which would kill it at the next sample, then for a handler, and sends itself the signal. */
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,7 +9,9 @@
 
 static volatile sig_atomic_t seen;
 
-static void on_trap(int number) { seen += number == SIGTRAP; }
+static void on_trap(int number) {
+    seen += number == SIGTRAP;
+}
 
 static int read_for_a_while(const uint64_t *array, size_t words) {
     uint64_t state = 88172645463325252ull, sum = 0;
@@ -34,7 +36,8 @@ int main(void) {
     raise(SIGTRAP);
     signal(SIGTRAP, SIG_IGN);
     raise(SIGTRAP);
-    printf("rounds %d seen %d before %s after %s\n", done, (int)seen, before.sa_handler == SIG_DFL ? "default" : "other",
+    printf("rounds %d seen %d before %s after %s\n", done, (int)seen,
+           before.sa_handler == SIG_DFL ? "default" : "other",
            signal(SIGTRAP, SIG_DFL) == SIG_IGN ? "ignored" : "other");
     free(array);
     return 0;

@@ -1,5 +1,5 @@
-/* Hazard: four threads that allocate, resize and free all sizes, and hand objects to each other to be freed. Every
- * object is filled with its own mark and checked before it goes. */
+/* Hazard: four threads that allocate, resize and free all sizes, and hand objects to each other to be freed.
+ * Every object is filled with its own mark and checked before it goes. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -19,8 +19,9 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static int errors;
 
 static void finish(struct object object) {
-    int good = object.bytes == NULL || (object.bytes[0] == object.mark && object.bytes[object.size / 2] == object.mark &&
-                                        object.bytes[object.size - 1] == object.mark);
+    int good = object.bytes == NULL ||
+               (object.bytes[0] == object.mark && object.bytes[object.size / 2] == object.mark &&
+                object.bytes[object.size - 1] == object.mark);
     if (!good) __atomic_fetch_add(&errors, 1, __ATOMIC_RELAXED);
     free(object.bytes);
 }
@@ -49,9 +50,12 @@ static void *work(void *argument) {
 
 int main(void) {
     pthread_t threads[THREADS];
-    for (uintptr_t i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, work, (void *)i);
-    for (int i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
-    for (int i = 0; i < SLOTS; i++) finish(shared[i]);
+    for (uintptr_t i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, work, (void *)i);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < SLOTS; i++)
+        finish(shared[i]);
     printf("errors %d\n", errors);
     return errors != 0;
 }

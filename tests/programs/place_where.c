@@ -7,7 +7,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static __attribute__((noinline)) char *make(size_t size) { return memset(malloc(size), 1, size); }
+static __attribute__((noinline)) char *make(size_t size) {
+    return memset(malloc(size), 1, size);
+}
 
 static void print_smaps(uintptr_t address) {
     FILE *smaps = fopen("/proc/self/smaps", "r");

@@ -3,7 +3,9 @@
 
 #ifdef SECOND
 __attribute__((used)) static const char room[8192] = "moves the code";
-__attribute__((used, noinline)) static int other(int x) { return x * room[0]; }
+__attribute__((used, noinline)) static int other(int x) {
+    return x * room[0];
+}
 #endif
 
 void *plugin_allocate(size_t size);

@@ -7,7 +7,8 @@
 
 static char *filled(size_t size) {
     char *block = malloc(size);
-    for (size_t i = 0; i < size; i++) block[i] = (char)(i * 7);
+    for (size_t i = 0; i < size; i++)
+        block[i] = (char)(i * 7);
     return block;
 }
 
@@ -34,7 +35,7 @@ int main(void) {
     block = realloc(block, 100); /* tracked to small */
     if (!intact(block, 100)) return 6;
     free(block);
-    block = realloc(NULL, 400000); /* is malloc */
+    block = realloc(NULL, 400000);           /* is malloc */
     char *volatile gone = realloc(block, 0); /* is free */
     return gone == NULL ? 0 : 7;
 }

@@ -1,4 +1,5 @@
-/* Requests that must fail, with the errno and the status that the C library gives; and errno that must stay. */
+/* Requests that must fail, with the errno and the status that the C library gives; and errno that must stay.
+ */
 #include <errno.h>
 #include <malloc.h>
 #include <stdint.h>
@@ -7,8 +8,8 @@
 
 static volatile size_t huge = PTRDIFF_MAX;
 
-#define FAILS(number, call, expected)                                                                              \
-    errno = 0;                                                                                                     \
+#define FAILS(number, call, expected)                                                                        \
+    errno = 0;                                                                                               \
     if ((call) || errno != (expected)) return number;
 
 int main(void) {
@@ -19,7 +20,8 @@ int main(void) {
     FAILS(4, reallocarray(NULL, huge, 16), ENOMEM)
     FAILS(5, memalign(64, huge), ENOMEM)
     FAILS(6, valloc(huge), ENOMEM)
-    if (posix_memalign(&aligned, 3, 100000) != EINVAL || posix_memalign(&aligned, 4, 100000) != EINVAL) return 7;
+    if (posix_memalign(&aligned, 3, 100000) != EINVAL || posix_memalign(&aligned, 4, 100000) != EINVAL)
+        return 7;
     if (posix_memalign(&aligned, 64, huge) != ENOMEM || aligned != &aligned) return 8;
     FAILS(9, mmap(NULL, 0, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED, EINVAL)
     FAILS(10, munmap((void *)1, 4096) == 0, EINVAL)

@@ -13,6 +13,7 @@ int main(void) {
             kept[i] = NULL;
         }
     }
-    for (int i = 0; i < BLOCKS; i++) free(kept[i]);
+    for (int i = 0; i < BLOCKS; i++)
+        free(kept[i]);
     return 0;
 }

@@ -12,8 +12,12 @@ static void once(size_t bytes) {
     free(block);
 }
 
-static void coroutine(void) { once(100000); }
-static void handler(int number) { once(200000); }
+static void coroutine(void) {
+    once(100000);
+}
+static void handler(int number) {
+    once(200000);
+}
 
 static void *small_thread(void *argument) {
     once(300000);

@@ -1,4 +1,5 @@
-/* Allocates in a thread's very last moments: in destructors of thread-specific data, which set it again each round. */
+/* Allocates in a thread's very last moments: in destructors of thread-specific data, which set it again each
+ * round. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>

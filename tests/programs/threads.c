@@ -19,8 +19,11 @@ static void *work(void *argument) {
 
 int main(void) {
     pthread_t threads[THREADS];
-    for (size_t i = 0; i < THREADS; i++) pthread_create(&threads[i], NULL, work, (void *)i);
-    for (size_t i = 0; i < THREADS; i++) pthread_join(threads[i], NULL);
-    for (int i = 0; i < SLOTS; i++) free(slots[i]);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, work, (void *)i);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < SLOTS; i++)
+        free(slots[i]);
     return 0;
 }

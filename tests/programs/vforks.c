@@ -1,4 +1,5 @@
-/* A vforked child allocates in its parent's memory, and then executes something else; posix_spawn does as much. */
+/* A vforked child allocates in its parent's memory, and then executes something else; posix_spawn does as
+ * much. */
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/wait.h>

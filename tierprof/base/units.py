@@ -1,6 +1,7 @@
 """Sizes, times and shares as people write them, and back."""
 
 import re
+from decimal import Decimal
 
 from tierprof.base.errors import TierprofError
 
@@ -21,7 +22,7 @@ def parse_size_bytes(text: str) -> int:
     factor = {**_BINARY, **_DECIMAL}.get(match.group(2).lower()) if match else None
     if match is None or factor is None:
         raise TierprofError(f"'{text}' is no size", "a size is a number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB", "write it like 8GiB")
-    return int(float(match.group(1)) * factor)
+    return int(Decimal(match.group(1)) * factor)
 
 
 def format_bytes(size_bytes: float) -> str:

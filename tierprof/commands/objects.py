@@ -66,6 +66,9 @@ def execute(args: argparse.Namespace) -> int:
     command = " ".join(trace.meta.get("command", []))
     table(f"{len(shown)} of {len(objects)} objects of `{command}`, by {args.sort}", _HEADS, rows)
     say(_shares_line(trace))
+    statics = [f"{entry['name']} ({entry['module']}) {format_share(entry['share'])}" for entry in trace.meta.get("statics", [])]
+    if statics:
+        say(f"static data: {', '.join(statics)}")
     for entry in trace.meta.get("notes", []):
         say(f"note: {entry['text']}")
     return 0

@@ -1,0 +1,70 @@
+"""The plan and the recipes as the shim maps them. That the shim reads them is test_placement.py's matter."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from tierprof.base.schema import RECIPES
+from tierprof.placer.binary import EMULATION_PERIOD_NS, plan_bytes, recipes_bytes, tier_order
+from tierprof.placer.plan import Plan, PlannedObject
+from tierprof.placer.tiers import TierSpec
+
+HEADER_BYTES, TIER_BYTES, SITE_BYTES = 40, 328, 24
+
+
+def test_the_plans_layout() -> None:
+    # GIVEN a plan whose fastest tier is not DRAM, with sites that are not in order
+    low, high = "00000000000000010000000000000002", "f" * 32
+    tiers = (
+        TierSpec("pm", "pmem", folder=Path("/mnt/pmem"), capacity_bytes=5, spill="slow"),
+        TierSpec("slow", "emulated", factor=2.5),
+        TierSpec("ram"),
+    )
+    plan = Plan(tiers, "slow", (PlannedObject(high, "ram"), PlannedObject(low, "pm")))
+    # WHEN it is written
+    data = plan_bytes(plan, {"slow": 1.5})
+    # THEN DRAM is tier 0, tiers refer to each other by number, and sites are sorted
+    assert len(data) == HEADER_BYTES + 3 * TIER_BYTES + 2 * SITE_BYTES
+    assert struct.unpack_from("<8sIIIIQQ", data) == (b"TPPLAN\0\0", 1, 3, 2, 2, EMULATION_PERIOD_NS, 0)
+    found = [struct.unpack_from("<32sIIQQd264s", data, HEADER_BYTES + TIER_BYTES * number) for number in range(3)]
+    assert [(one[0].rstrip(b"\0"), one[1], one[2], one[3], one[5], one[6].rstrip(b"\0")) for one in found] == [
+        (b"ram", 0, 2**32 - 1, 2**64 - 1, 0.0, b""),
+        (b"pm", 1, 2, 5, 0.0, b"/mnt/pmem"),
+        (b"slow", 4, 2**32 - 1, 2**64 - 1, 1.5, b""),
+    ]
+    sites = [struct.unpack_from("<QQII", data, HEADER_BYTES + 3 * TIER_BYTES + SITE_BYTES * number) for number in range(2)]
+    assert sites == [(1, 2, 1, 0), (2**64 - 1, 2**64 - 1, 0, 0)]
+
+
+def test_dram_is_there_even_if_the_plan_has_none() -> None:
+    slow = TierSpec("slow", "emulated", factor=2.0)
+    assert tier_order(Plan((slow,), "slow")) == [TierSpec("dram"), slow]
+    named = TierSpec("dram", "node", node=0)
+    assert [tier.name for tier in tier_order(Plan((named,), "dram"))] == ["system", "dram"]
+
+
+def test_the_recipes_layout() -> None:
+    # GIVEN recipes of two modules, out of order, one twice, and one of a module without a build-id
+    def row(build_id: str, offset: int) -> dict[str, object]:
+        numbers = {"base": -2, "index": 3, "shift": 2, "displacement": -8, "access": 1, "confidence": 3}
+        return {"path": "p", "build_id": build_id, "offset": offset, "hint": "", **numbers}
+
+    table = pa.Table.from_pylist([row("bb" * 20, 9), row("aa" * 20, 7), row("aa" * 20, 5), row("aa" * 20, 7), row("", 1)], RECIPES)
+    # WHEN they are written
+    data = recipes_bytes(table)
+    # THEN modules have their recipes side by side, sorted by offset, each once
+    assert struct.unpack_from("<8sIIQQ", data) == (b"TPRECIP\0", 1, 2, 3, 0)
+    modules = [struct.unpack_from("<32sIIQQQ", data, 32 + 64 * number) for number in range(2)]
+    assert modules == [(b"\xaa" * 20 + bytes(12), 20, 2, 0, 0, 0), (b"\xbb" * 20 + bytes(12), 20, 1, 2, 0, 0)]
+    assert [struct.unpack_from("<QqbbBBB3x", data, 160 + 24 * number) for number in range(3)] == [
+        (5, -8, -2, 3, 2, 1, 3),
+        (7, -8, -2, 3, 2, 1, 3),
+        (9, -8, -2, 3, 2, 1, 3),
+    ]
+    assert len(data) == 160 + 3 * 24
+
+
+def test_no_recipes_are_a_file_too() -> None:
+    assert np.frombuffer(recipes_bytes(RECIPES.empty_table()), np.uint8).size == 32

@@ -1,0 +1,48 @@
+/* Reads a large array at random: in the main thread, in two threads, or in a forked child (arguments main,
+ * threads, child). The number of reads is fixed, so that there are samples. */
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { BYTES = 96 << 20, READS = 1500000 };
+
+static uint64_t *array;
+
+static void *read_at_random(void *argument) {
+    uint64_t state = 88172645463325252ull;
+    for (int i = 0; i < READS; i++) {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state += array[(state >> 20) % (BYTES / sizeof *array)]; /* the next place depends on this value */
+    }
+    return (void *)(uintptr_t)(state == 0);
+}
+
+int main(int argc, char **argv) {
+    const char *mode = argc > 1 ? argv[1] : "main";
+    array = malloc(BYTES);
+    memset(array, 0, BYTES);
+    pthread_t threads[2];
+    int status = 0;
+    if (strcmp(mode, "main") == 0) read_at_random(NULL);
+    if (strcmp(mode, "threads") == 0) {
+        for (int i = 0; i < 2; i++)
+            pthread_create(&threads[i], NULL, read_at_random, NULL);
+        for (int i = 0; i < 2; i++)
+            pthread_join(threads[i], NULL);
+    }
+    if (strcmp(mode, "child") == 0) {
+        if (fork() == 0) {
+            read_at_random(NULL);
+            exit(0);
+        }
+        wait(&status);
+    }
+    free(array);
+    return status != 0;
+}
