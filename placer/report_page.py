@@ -107,7 +107,8 @@ def _shares(shares: dict[str, float]) -> list[dict[str, Any]]:
 
 def _objects_lead(report: Report, shown: Sequence[ReportRow]) -> str:
     order = "Costliest first" if any(row.measured or row.predicted_s for row in shown) else "Longest waited-on first"
-    rest = report.rows[len(shown) :]
+    kept = {row.key for row in shown}
+    rest = [row for row in report.rows if row.key not in kept]
     more = f" {len(rest)} further objects hold {format_share(sum(row.stall_share for row in rest))} of the run together." if rest else ""
     marks = ""
     if any(row.measured for row in shown):

@@ -119,17 +119,22 @@ def value_objects(trace: Trace, slow: TierSpec, *, by: str, model: CriticalityRa
 
 
 def _by_model(objects: pd.DataFrame, model: CriticalityRanker, loss_s: float) -> Values:
+    """By a model; what no sample fell on is worth nothing, whatever the model makes of its size."""
     matrix = features(objects)
     missing = sorted(set(model.feature_names_in_) - set(matrix.columns))
     if missing:
         raise ModelError("the model cannot be applied", f"the trace lacks {', '.join(missing)}", "profile again, or train again")
     matrix = matrix[list(model.feature_names_in_)]
-    share = model.predict_share(matrix)
+    seen = (objects["stall_s"] > 0).to_numpy()
+    share = np.where(seen, model.predict_share(matrix), 0.0)
     contributions = explain(model, matrix)
     reasons = [
-        f"{_rank_words(own, share)}: {_because(parts, bool(own > 1 / len(share)))}" for own, parts in zip(share, contributions, strict=True)
+        f"{_rank_words(own, share)}: {_because(parts, bool(own * seen.sum() > 1))}" if own else "no sample fell on it"
+        for own, parts in zip(share, contributions, strict=True)
     ]
-    return Values("model", share, True, share * loss_s, reasons, contributions)
+    return Values(
+        "model", share, True, share * loss_s, reasons, [parts if own else [] for own, parts in zip(share, contributions, strict=True)]
+    )
 
 
 def explain(model: CriticalityRanker, matrix: pd.DataFrame, most: int = 4) -> list[list[Contribution]]:
@@ -155,7 +160,7 @@ def feature_words(name: str, value: float) -> str:
 
 
 def _rank_words(share: float, shares: NDArray[np.float64]) -> str:
-    return f"rank {1 + int((shares > share).sum())} of {len(shares)}"
+    return f"rank {1 + int((shares > share).sum())} of {int((shares > 0).sum())}"
 
 
 def _because(parts: Sequence[Contribution], above_even: bool) -> str:

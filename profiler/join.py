@@ -16,6 +16,8 @@ import numpy as np
 
 # Bits of a composite key that hold the rank of a birth; the rest hold the node.
 _RANK_BITS = 32
+_RANK_MASK = (1 << _RANK_BITS) - 1
+_NO_NODE = -1 << _RANK_BITS
 _NEVER = np.iinfo(np.int64).max
 # numpy's searches and gathers release the interpreter's lock; blocks also keep the working set in the cache.
 _BLOCK = 1 << 18
@@ -23,10 +25,9 @@ _THREADS = 2
 
 
 class _Level(NamedTuple):
-    """The nodes of one height: keys (node << 32 | rank of birth), sorted, each with the rectangle's row; which nodes have any."""
+    """The nodes of one height: keys (node << 32 | rank of birth), sorted; and which nodes have any."""
 
     keys: np.ndarray
-    rows: np.ndarray
     used: np.ndarray
 
 
@@ -92,15 +93,12 @@ class IntervalIndex:
                 continue
             node = leaf >> height
             asking = np.flatnonzero(level.used[node])
-            if len(asking) == 0:
-                continue
             wanted = (node[asking] << _RANK_BITS) | rank[asking]
             place = np.searchsorted(level.keys, wanted) - 1
-            held = place >= 0
-            held[held] &= level.keys[place[held]] >> _RANK_BITS == node[asking[held]]
-            candidate = level.rows[place[held]]
-            alive = self._deaths[candidate] > when[asking[held]]
-            hits = asking[held][alive]
+            key = level.keys[place]
+            candidate = key & _RANK_MASK
+            alive = (key >> _RANK_BITS == wanted >> _RANK_BITS) & (self._deaths[candidate] > when[asking])
+            hits = asking[alive]
             found[pending[hits]] = self._rows[candidate[alive]]
             keep = np.ones(len(pending), bool)
             keep[hits] = False
@@ -126,11 +124,12 @@ def _decompose(low: np.ndarray, high: np.ndarray, leaves: int) -> list[_Level | 
 
 
 def _level(nodes: np.ndarray, owners: np.ndarray, width: int) -> _Level:
-    keys = (nodes.astype(np.int64) << _RANK_BITS) | owners
+    # The first key belongs to no node, so that there is one before every other.
+    keys = np.concatenate(([_NO_NODE], (nodes.astype(np.int64) << _RANK_BITS) | owners))
     keys.sort()
     used = np.zeros(width, bool)
     used[nodes] = True
-    return _Level(keys, keys & ((1 << _RANK_BITS) - 1), used)
+    return _Level(keys, used)
 
 
 def never() -> int:

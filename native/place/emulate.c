@@ -130,7 +130,9 @@ static const char *tpi_open_event(void) {
     int fd = (int)syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
     if (fd < 0 && (errno == EACCES || errno == EPERM))
         return "perf is forbidden here (kernel.perf_event_paranoid, or a container's seccomp filter)";
-    if (fd < 0) return "this kernel has no perf events that send SIGTRAP (Linux 5.13 has)";
+    if (fd < 0 && (errno == EINVAL || errno == ENOSYS))
+        return "this kernel has no perf events that send SIGTRAP (Linux 5.13 has)";
+    if (fd < 0) return strerror(errno);
     int high = (int)syscall(SYS_fcntl, fd, F_DUPFD_CLOEXEC, TPI_LOWEST_FD);
     if (high >= 0) tp_raw_close(fd);
     tpi_emulation.fd = high >= 0 ? high : fd;

@@ -54,6 +54,8 @@ static bool tpi_create(struct tpi_memkind *memkind, tpi_create_pmem create, cons
         return false;
     memkind->device = file.st_dev;
     memkind->inode = file.st_ino;
+    /* Keeps the inode, whose number could be given to another file once memkind's is closed. */
+    tp_raw_mmap(NULL, TPI_PAGE_BYTES, PROT_NONE, MAP_SHARED, memkind->fd, 0);
     int flags = (int)syscall(SYS_fcntl, memkind->fd, F_GETFD);
     syscall(SYS_fcntl, memkind->fd, F_SETFD, flags | FD_CLOEXEC);
     return true;

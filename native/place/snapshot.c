@@ -106,8 +106,9 @@ static bool tpi_parse(char *line, struct tpi_mapping *mapping) {
 static bool tpi_copy_mapping(struct tpi_tier *tiers, unsigned n_tiers, const struct tpi_mapping *mapping) {
     for (unsigned i = 0; i < n_tiers; i++) {
         if (tiers[i].plan->kind != TP_TIER_PMEM || !tiers[i].open) continue;
-        if (tpi_pmem_is_memkinds(&tiers[i], mapping->device, mapping->inode))
-            return tpi_copy_range(mapping->start, mapping->end, mapping->prot);
+        if (tpi_pmem_is_memkinds(&tiers[i], mapping->device,
+                                 mapping->inode)) /* not our page that keeps its inode */
+            return mapping->prot == PROT_NONE || tpi_copy_range(mapping->start, mapping->end, mapping->prot);
     }
     bool all = true;
     for (unsigned i = 0; i < n_tiers; i++)

@@ -42,22 +42,33 @@ static struct tp_hash128 tpi_identity(const char *path, const uint8_t *build_id,
     return identity;
 }
 
-static const struct tp_module *tpi_add(tp_guard *guard, const struct tp_object *object) {
-    static char buffer[PATH_MAX];
-    uint8_t build_id[TPI_BUILD_ID_BYTES];
-    if (tpi_modules == NULL) tpi_modules = tp_raw_pages(TPI_CAPACITY * sizeof *tpi_modules);
-    if (tpi_modules == NULL || tpi_count == TPI_CAPACITY) return NULL;
-    const char *path = tpi_absolute(object->name, buffer);
-    size_t build_id_bytes = tp_object_build_id(object, build_id, sizeof build_id);
-    struct tp_module *module = &tpi_modules[tpi_count];
-    *module = (struct tp_module){tpi_count, object->start, object->end, object->bias,
-                                 tpi_identity(path, build_id, build_id_bytes)};
-    tpi_count++;
+static void tpi_write(tp_guard *guard, const struct tp_module *module, const char *path,
+                      const uint8_t *build_id, size_t build_id_bytes) {
     struct tp_meta_module record = {
         module->number, (uint32_t)build_id_bytes, module->bias, module->start, module->end, tp_now_ns()};
     struct tp_meta_part parts[] = {
         {&record, sizeof record}, {build_id, build_id_bytes}, {path, strlen(path) + 1}};
     tp_meta_write(guard, TP_META_MODULE, parts, 3);
+}
+
+/* Finds out what the object is; it may be one that was unloaded and has come back to its place. */
+static const struct tp_module *tpi_identify(tp_guard *guard, const struct tp_object *object) {
+    static char buffer[PATH_MAX];
+    uint8_t build_id[TPI_BUILD_ID_BYTES];
+    const char *path = tpi_absolute(object->name, buffer);
+    size_t build_id_bytes = tp_object_build_id(object, build_id, sizeof build_id);
+    struct tp_hash128 identity = tpi_identity(path, build_id, build_id_bytes);
+    for (uint32_t i = 0; i < tpi_count; i++) {
+        const struct tp_module *module = &tpi_modules[i];
+        if (module->start == object->start && module->bias == object->bias &&
+            module->identity.hi == identity.hi && module->identity.lo == identity.lo)
+            return module;
+    }
+    if (tpi_modules == NULL) tpi_modules = tp_raw_pages(TPI_CAPACITY * sizeof *tpi_modules);
+    if (tpi_modules == NULL || tpi_count == TPI_CAPACITY) return NULL;
+    struct tp_module *module = &tpi_modules[tpi_count];
+    *module = (struct tp_module){tpi_count++, object->start, object->end, object->bias, identity};
+    tpi_write(guard, module, path, build_id, build_id_bytes);
     return module;
 }
 
@@ -65,7 +76,7 @@ const struct tp_module *tp_module_of(tp_guard *guard, const struct tp_object *ob
     for (uint32_t i = tpi_count; i-- > tpi_first_current;)
         if (tpi_modules[i].start == object->start && tpi_modules[i].bias == object->bias)
             return &tpi_modules[i];
-    return tpi_add(guard, object);
+    return tpi_identify(guard, object);
 }
 
 void tp_modules_forget(void) {

@@ -17,7 +17,7 @@ struct tp_module {
  */
 const struct tp_module *tp_module_of(tp_guard *guard, const struct tp_object *object);
 
-/* Objects were unloaded: another may now lie where one was. */
+/* Objects were unloaded: another may now lie where one was, so that identities are compared anew. */
 void tp_modules_forget(void);
 
 /* In a forked child: its own file knows no module yet. */

@@ -25,7 +25,8 @@ struct tpi_search {
 
 static int tpi_match(struct dl_phdr_info *info, size_t size, void *argument) {
     struct tpi_search *search = argument;
-    struct tp_object object = {UINTPTR_MAX, 0, info->dlpi_addr, info->dlpi_name, NULL};
+    struct tp_object object = {UINTPTR_MAX,     0, info->dlpi_addr, info->dlpi_name, NULL, info->dlpi_phdr,
+                               info->dlpi_phnum};
     for (unsigned i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *header = &info->dlpi_phdr[i];
         uintptr_t start = info->dlpi_addr + header->p_vaddr, end = start + header->p_memsz;
@@ -39,17 +40,32 @@ static int tpi_match(struct dl_phdr_info *info, size_t size, void *argument) {
     return 1;
 }
 
+#ifdef DLFO_STRUCT_HAS_EH_DBASE
+/* False if not all of the object is one range: such an object is told segment by segment, and its headers are
+ * not where the range starts. */
+static bool tpi_take_whole(const struct dl_find_object *found, struct tp_object *object) {
+    const ElfW(Ehdr) *file = found->dlfo_map_start;
+    if (memcmp(file->e_ident, ELFMAG, SELFMAG) != 0 || file->e_phentsize != sizeof(ElfW(Phdr))) return false;
+    if (file->e_phoff + (size_t)file->e_phnum * sizeof(ElfW(Phdr)) > TPI_HEADER_BYTES) return false;
+    const char *name = found->dlfo_link_map->l_name;
+    *object = (struct tp_object){(uintptr_t)file,
+                                 (uintptr_t)found->dlfo_map_end,
+                                 found->dlfo_link_map->l_addr,
+                                 name != NULL ? name : "",
+                                 found->dlfo_eh_frame,
+                                 (const char *)file + file->e_phoff,
+                                 file->e_phnum};
+    uintptr_t frames = (uintptr_t)object->eh_frame_hdr;
+    return frames == 0 || (frames >= object->start && frames < object->end);
+}
+#endif
+
 bool tp_object_find(uintptr_t address, struct tp_object *object) {
 #ifdef DLFO_STRUCT_HAS_EH_DBASE
+    struct dl_find_object found;
     if (tpi_dl_find_object != NULL) {
-        struct dl_find_object found;
         if (tpi_dl_find_object((void *)address, &found) != 0) return false;
-        object->start = (uintptr_t)found.dlfo_map_start;
-        object->end = (uintptr_t)found.dlfo_map_end;
-        object->bias = found.dlfo_link_map->l_addr;
-        object->name = found.dlfo_link_map->l_name != NULL ? found.dlfo_link_map->l_name : "";
-        object->eh_frame_hdr = found.dlfo_eh_frame;
-        return true;
+        if (tpi_take_whole(&found, object)) return true;
     }
 #endif
     struct tpi_search search = {address, object};
@@ -77,11 +93,8 @@ static size_t tpi_build_id_in_notes(const uint8_t *at, const uint8_t *end, uint8
 }
 
 size_t tp_object_build_id(const struct tp_object *object, uint8_t *build_id, size_t limit) {
-    const ElfW(Ehdr) *file = (const ElfW(Ehdr) *)object->start;
-    if (memcmp(file->e_ident, ELFMAG, SELFMAG) != 0 || file->e_phentsize != sizeof(ElfW(Phdr))) return 0;
-    if (file->e_phoff + (size_t)file->e_phnum * sizeof(ElfW(Phdr)) > TPI_HEADER_BYTES) return 0;
-    const ElfW(Phdr) *headers = (const ElfW(Phdr) *)(object->start + file->e_phoff);
-    for (unsigned i = 0; i < file->e_phnum; i++) {
+    const ElfW(Phdr) *headers = object->program_headers;
+    for (unsigned i = 0; i < object->n_program_headers; i++) {
         const uint8_t *notes = (const uint8_t *)(object->bias + headers[i].p_vaddr);
         if (headers[i].p_type != PT_NOTE || (uintptr_t)notes < object->start) continue;
         if ((uintptr_t)notes + headers[i].p_memsz > object->end) continue;

@@ -1,6 +1,8 @@
 /* real.c - finds the real functions, and stands in for them until they are found. */
 #include <dlfcn.h>
+#include <elf.h>
 #include <errno.h>
+#include <link.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -119,15 +121,25 @@ static bool tpi_resolve(void) {
     return true;
 }
 
+/* Does the object at `address` define the function there? A program at a fixed address that takes a
+ * function's address has an entry for it in its own tables, which leads to the function all the same. */
+static bool tpi_defined(void *address) {
+    Dl_info info;
+    const ElfW(Sym) *symbol = NULL;
+    if (dladdr1(address, &info, (void **)&symbol, RTLD_DL_SYMENT) == 0 || symbol == NULL) return true;
+    return symbol->st_shndx != SHN_UNDEF;
+}
+
 const char *tp_real_foreign_malloc(struct tp_object *object, bool *hooked) {
     struct tp_object libc, own;
     if (!tpi_resolve()) return NULL;
     if (!tp_object_find((uintptr_t)dlsym(RTLD_DEFAULT, "gnu_get_libc_version"), &libc)) return NULL;
+    if (!tp_object_find((uintptr_t)&tpi_resolve, &own)) return NULL;
     /* A program that brings its own malloc is asked before any preloaded library; even &malloc is the
      * program's here. */
-    if (!tp_object_find((uintptr_t)dlsym(RTLD_DEFAULT, "malloc"), object)) return NULL;
-    if (!tp_object_find((uintptr_t)&tpi_resolve, &own)) return NULL;
-    *hooked = object->start == own.start;
+    void *in_charge = dlsym(RTLD_DEFAULT, "malloc");
+    if (!tp_object_find((uintptr_t)in_charge, object)) return NULL;
+    *hooked = object->start == own.start || !tpi_defined(in_charge);
     if (*hooked && !tp_object_find((uintptr_t)tp_real.malloc, object)) return NULL;
     return object->start == libc.start ? NULL : object->name;
 }

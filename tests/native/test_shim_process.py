@@ -172,6 +172,19 @@ def test_a_program_with_its_own_malloc_is_left_alone(compile_program: CompilePro
     assert [note.code for note in process.meta.notes] == [NOTE_FOREIGN_MALLOC]
 
 
+def test_a_program_at_a_fixed_address_has_no_malloc_of_its_own(
+    compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw
+) -> None:
+    # GIVEN a program whose own tables have an entry for malloc, because it takes its address
+    raw, completed = run_shim(compile_program("fixed_address", "-no-pie", "-fno-pic"))
+    # WHEN it has ended
+    assert completed.returncode == 0
+    [process] = read_raw(raw)
+    # THEN it is traced like any other
+    assert sizes(process) == [100000]
+    assert process.meta.notes == []
+
+
 def test_no_descriptor_is_taken_from_the_program(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
     # GIVEN a program that closes all descriptors, and then counts them
     program = compile_program("descriptors")

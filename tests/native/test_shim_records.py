@@ -199,6 +199,20 @@ def test_frame_pointers_are_not_needed(compile_program: CompileProgram, run_shim
     assert not any(site.truncated for site in process.meta.sites.values())
 
 
+def test_a_program_with_gaps_is_one_module(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
+    # GIVEN a program whose functions lie 256 MiB apart, which the linker tells segment by segment
+    program = compile_program("far", "-no-pie", "-Wl,--build-id", "-Wl,--section-start=.far=0x10000000")
+    # WHEN it allocates in the far one
+    [process] = read_raw(run_shim(program).raw)
+    # THEN the stack is complete, and both functions are in one module, which has a build-id
+    [site] = process.meta.sites.values()
+    own = [module for module in process.meta.modules if module.path == str(program)]
+    assert [len(own), len(own[0].build_id)] == [1, 40]
+    assert site.frames["module"][:2].tolist() == [own[0].module] * 2
+    assert int(site.frames["offset"][0]) - int(site.frames["offset"][1]) > 2**27
+    assert not site.truncated
+
+
 def test_unloaded_code_is_forgotten(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
     # GIVEN two libraries that are loaded and unloaded in turn, so that each comes to lie where the other was
     one = compile_program("plugin", "-shared", "-fPIC")

@@ -1,35 +1,34 @@
-/* Objects of two functions, so of two sites: COUNT of 1 MiB each, all alive at once. Prints how many are
- * right. */
+/* Objects of two functions, so of two sites: COUNT of BYTES each (1 MiB), all alive at once. Prints how many
+ * are right. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BYTES = 1 << 20 };
-
-static __attribute__((noinline)) char *make_left(void) {
-    return memset(malloc(BYTES), 'l', BYTES);
+static __attribute__((noinline)) char *make_left(size_t bytes) {
+    return memset(malloc(bytes), 'l', bytes);
 }
 
-static __attribute__((noinline)) char *make_right(void) {
+static __attribute__((noinline)) char *make_right(size_t bytes) {
     __asm__ volatile(""); /* keeps the compiler from folding both functions into one */
-    return memset(malloc(BYTES), 'r', BYTES);
+    return memset(malloc(bytes), 'r', bytes);
 }
 
 int main(int argc, char **argv) {
-    int count = atoi(argv[1]), right = 0;
-    char **left = calloc((size_t)count, sizeof *left), **other = calloc((size_t)count, sizeof *other);
-    for (int i = 0; i < count; i++) {
-        left[i] = make_left();
-        other[i] = make_right();
+    size_t count = strtoul(argv[1], NULL, 10), bytes = argc > 2 ? strtoul(argv[2], NULL, 10) : 1 << 20,
+           right = 0;
+    char **left = calloc(count, sizeof *left), **other = calloc(count, sizeof *other);
+    for (size_t i = 0; i < count; i++) {
+        left[i] = make_left(bytes);
+        other[i] = make_right(bytes);
     }
-    for (int i = 0; i < count; i++)
-        right += left[i][BYTES - 1] == 'l' && other[i][BYTES - 1] == 'r';
-    for (int i = 0; i < count; i++) {
+    for (size_t i = 0; i < count; i++)
+        right += left[i][bytes - 1] == 'l' && other[i][bytes - 1] == 'r';
+    for (size_t i = 0; i < count; i++) {
         free(left[i]);
         free(other[i]);
     }
     free(left);
     free(other);
-    printf("right %d\n", right);
-    return argc != 2;
+    printf("right %zu\n", right);
+    return 0;
 }

@@ -63,6 +63,20 @@ def test_an_object_that_does_not_fit_spills_and_fails_the_verification(
     assert "it predicts nothing" in out
 
 
+def test_a_plan_of_another_build_fails_the_verification(
+    measured: tuple[Path, Trace], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # GIVEN a plan whose larger object the program does not have
+    program, trace = measured
+    path = tmp_path / "stale.plan"
+    main(["place", str(trace.path), "--by", "size", "--budget", "dram=30MiB", "-o", str(path)])
+    path.write_text(path.read_text().replace(_key(trace, 40 * MIB), "f" * 32))
+    capsys.readouterr()
+    # THEN it says so, and the status is 1
+    assert main(["verify", str(path), "--repeat", "1", "--", str(program)]) == 1
+    assert "1 objects of 40.0MiB together were never allocated" in capsys.readouterr().out
+
+
 def test_a_missing_plan_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["verify", str(tmp_path / "none.plan"), "--", "true"]) == 1
     err = capsys.readouterr().err

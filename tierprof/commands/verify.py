@@ -1,7 +1,8 @@
 """Verify a plan: run the program with and without it, interleaved, and hold what happened against what the plan says.
 
 Predicted and measured effect (extra CPU time over everything in the fast tier, with a 95 % interval), planned and achieved places of each
-object. Ends with status 1 if the interval excludes the prediction, or if an object was anywhere else than planned.
+object. Ends with status 1 if the interval excludes the prediction, if an object was anywhere else than planned, or if more than a tenth
+of the planned bytes was never allocated.
 """
 
 import argparse
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("plan", type=Path, metavar="PLAN", help="the plan that `tierprof place` made")
     parser.add_argument("--repeat", type=int, default=5, metavar="R", help="timed runs with the plan, and as many without (default 5)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the runs' order (default 0)")
+    parser.add_argument("--top", type=int, default=20, metavar="N", help="objects to show; misplaced ones always are (default 20)")
     parser.add_argument("--json", action="store_true", help="everything, exactly, as JSON")
     parser.add_argument("command", nargs="+", metavar="COMMAND", help="after --: the program and its arguments, as it was profiled")
 
@@ -40,7 +42,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         emit_json(_facts(result))
     else:
-        _print(result)
+        _print(result, args.top)
     return 0 if result.effect_as_predicted and result.bytes_as_planned else 1
 
 
@@ -61,13 +63,17 @@ def _records(frame: pd.DataFrame) -> list[dict]:
     return frame.astype(object).where(frame.notna(), None).to_dict("records")
 
 
-def _print(result: Verification) -> None:
+def _print(result: Verification, top: int) -> None:
     table("tiers", ["tier", "kind", "capacity", "peak", "allocations", "spilled"], map(_tier_cells, result.tiers.to_dict("records")))
-    objects = [_object_cells(row) for row in result.objects.to_dict("records")]
-    table("objects", ["object", "planned", "was in", "planned peak", "peak there", ""], objects)
+    there = result.objects[result.objects["tier"].notna()].sort_values(["as_planned", "planned_bytes"], ascending=[True, False])
+    more = f" ({len(there) - top} more as planned)" if len(there) > top else ""
+    shown = [_object_cells(row) for row in there.head(max(top, len(result.misplaced))).to_dict("records")]
+    table(f"objects{more}", ["object", "planned", "was in", "planned peak", "peak there", ""], shown)
     _say_effect(result)
-    misplaced = int((~result.objects["as_planned"]).sum())
-    say("every object was where it was planned" if result.bytes_as_planned else f"{misplaced} objects were not where they were planned")
+    misplaced, absent = len(result.misplaced), result.never_allocated
+    say(f"{misplaced} objects were not where they were planned" if misplaced else "every object was where it was planned")
+    if len(absent):
+        say(f"{len(absent)} objects of {format_bytes(absent['planned_bytes'].sum())} together were never allocated")
 
 
 def _tier_cells(row: dict) -> list[object]:
@@ -77,7 +83,7 @@ def _tier_cells(row: dict) -> list[object]:
 
 def _object_cells(row: dict) -> list[object]:
     sizes = (format_bytes(row["planned_bytes"]), format_bytes(row["peak_bytes"]))
-    return [row["name"] or row["site"], row["planned"], row["tier"] or "never allocated", *sizes, "" if row["as_planned"] else "differs"]
+    return [row["name"] or row["site"], row["planned"], row["tier"], *sizes, "" if row["as_planned"] else "differs"]
 
 
 def _say_effect(result: Verification) -> None:
