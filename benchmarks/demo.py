@@ -80,36 +80,35 @@ def choose_scale() -> tuple[int, str]:
     return scale, words
 
 
+def shown(path: Path) -> Path:
+    """The path as a user in the repository's root would type it."""
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
 class Demo:
     """One run of the loop; each method is a stage and leaves its files in `folder`."""
 
     def __init__(self, folder: Path, repeats: int) -> None:
-        self.folder = folder
+        self.folder = shown(folder)
         self.repeats = repeats
         self.log = Log(folder / "demo.txt")
-        self.trace, self.model, self.report = folder / "pagerank.trace", folder / "ranker.ubj", folder / "report.html"
+        self.trace, self.model, self.report = (self.folder / name for name in ("pagerank.trace", "ranker.ubj", "report.html"))
         self.command: list[str] = []
 
-    def tierprof(self, *arguments: str | Path, wrapped: bool = False, lines: int = 1000) -> str:
-        """Call the command line and print what it printed, as far as the first `lines`; a failure ends the demo."""
-        words = [str(argument) for argument in arguments]
-        tail = ["--", *self.command] if wrapped else []
-        shown = shlex.join(words).replace(f"{self.folder}/", "")
-        self.log.say(f"$ tierprof {shown}{f' -- {self.shown_command}' if wrapped else ''}")
-        done = subprocess.run([*TIERPROF, *words, *tail], stdout=subprocess.PIPE, text=True, check=False)
-        printed = [line for line in done.stdout.rstrip().splitlines() if not line.startswith('{"program"')]
-        for line in printed[:lines]:
-            self.log.say(f"  {line}".rstrip())
-        if len(printed) > lines:
-            self.log.say(f"  ... and {len(printed) - lines} lines more")
+    def tierprof(self, *arguments: str | Path, wrapped: bool = False, show: bool = True) -> str:
+        """Call the command line from the repository's root, and print what it prints; a failure ends the demo."""
+        words = [*map(str, arguments), *(["--", *self.command] if wrapped else [])]
+        self.log.say(f"$ tierprof {shlex.join(words)}")
+        done = subprocess.run(
+            [*TIERPROF, *words], stdout=subprocess.PIPE, stderr=None if show else subprocess.PIPE, text=True, cwd=ROOT, check=False
+        )
         if done.returncode:
-            raise SystemExit(f"demo: tierprof {words[0]} ended with status {done.returncode}; its error is above")
+            told = "" if show else f": {done.stderr.strip()}"
+            raise SystemExit(f"demo: tierprof {words[0]} ended with status {done.returncode}{told}")
+        for line in done.stdout.strip("\n").splitlines() if show else ():
+            if not line.startswith('{"program"'):
+                self.log.say(f"  {line}".rstrip())
         return done.stdout
-
-    @property
-    def shown_command(self) -> str:
-        """The profiled command, as it reads best."""
-        return f"python -m tierprof.workloads.{PROGRAM} --graph {Path(self.command[5]).name} {' '.join(self.command[6:])}"
 
     def make_graph(self) -> None:
         """An R-MAT graph too large for the caches; the same one is used again by the next demo."""
@@ -117,14 +116,14 @@ class Demo:
         self.log.say(f"  {machine_line()}")
         self.log.say(f"  R-MAT graph of {why}")
         iterations = max(5, round(EDGE_VISITS / (15.5 * 2**scale)))
-        self.command = workload(PROGRAM).command(make_graph(scale), sys.executable, {"iterations": iterations})
+        self.command = workload(PROGRAM).command(shown(make_graph(scale)), str(shown(Path(sys.executable))), {"iterations": iterations})
 
     def profile(self) -> None:
         """Wrap the unmodified program."""
         out = self.tierprof("run", "-o", self.trace, wrapped=True)
         result = result_of(out)
         self.log.say(f"  the program's own word: {sum(result['seconds'].values()):.1f}s, checksum {result['checksum']}")
-        self.tierprof("objects", self.trace, lines=14)
+        self.tierprof("objects", self.trace, "--top", "8")
 
     def measure(self) -> None:
         """What each of the most interesting objects costs in the slow tier."""
@@ -132,19 +131,19 @@ class Demo:
 
     def train(self) -> None:
         """A ranker that has never seen this program."""
-        self.tierprof("train", ROOT / "traces", "--leave-out", PROGRAM, "-o", self.model)
+        self.tierprof("train", "traces", "--leave-out", PROGRAM, "-o", self.model)
 
     def place(self) -> None:
         """The learned plan and the plans it is compared with."""
         budget = ("--budget", f"dram={BUDGET}", "--tier", f"slow={SLOW}")
-        self.tierprof("place", self.trace, "--model", self.model, *budget, "-o", self.folder / f"{LEARNED.plan}.plan", lines=14)
+        self.tierprof("place", self.trace, "--model", self.model, *budget, "-o", self.folder / f"{LEARNED.plan}.plan", "--top", "8")
         for way in WAYS:
             if way != LEARNED:
-                self.tierprof("place", self.trace, "--by", way.by, *budget, "-o", self.folder / f"{way.plan}.plan", lines=0)
+                self.tierprof("place", self.trace, "--by", way.by, *budget, "-o", self.folder / f"{way.plan}.plan", show=False)
 
     def compare(self) -> None:
         """All ways to fill the quarter, in interleaved rounds."""
-        rounds = Rounds(self.command, self.folder)
+        rounds = Rounds(self.command, ROOT / self.folder)
         rounds.run(self.repeats)
         heads, rows = result_rows(rounds)
         widths = [max(len(cell) for cell in column) for column in zip(heads, *rows, strict=True)]

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from common import TIERPROF, Timing, format_interval, paired_interval, result_of, run_rounds, timed
+from common import ROOT, TIERPROF, Timing, paired_interval, result_of, run_rounds, timed
 
 from tierprof.base.units import format_bytes, format_share
-from tierprof.models.bootstrap import Interval
+from tierprof.models.bootstrap import Interval, median_interval
 
 
 class Way(NamedTuple):
@@ -42,6 +42,7 @@ class Rounds:
         self.command = command
         self.folder = folder
         self.seconds: dict[str, list[float]] = {way.plan: [] for way in WAYS}
+        self.cpu_seconds: dict[str, list[float]] = {way.plan: [] for way in WAYS}
         self.dram_bytes: dict[str, int] = {}
         self.slow_bytes: dict[str, int] = {}
         self._checksums: set[str] = set()
@@ -60,7 +61,7 @@ class Rounds:
         trace = self.folder / "round.trace"
         shutil.rmtree(trace, ignore_errors=True)
         options = ["--quiet", "--source", "none", "--plan", str(self.folder / f"{plan}.plan"), "-o", str(trace)]
-        timing = timed([*TIERPROF, "run", *options, "--", *self.command])
+        timing = timed([*TIERPROF, "run", *options, "--", *self.command], cwd=ROOT)
         if timing.status:
             raise DemoError(f"demo: the program ended with status {timing.status} under {plan}.plan")
         self._checksums.add(result_of(timing.output)["checksum"])
@@ -68,6 +69,7 @@ class Rounds:
             raise DemoError(f"demo: the program's result changed under {plan}.plan")
         meta = json.loads((trace / "meta.json").read_text(encoding="utf-8"))
         self.seconds[plan].append(meta["duration_s"])
+        self.cpu_seconds[plan].append(meta["user_s"] + meta["system_s"])
         peaks = {name: tier["peak_bytes"] for name, tier in zip(meta["tiers"], meta["counters"]["tiers"], strict=False)}
         self.dram_bytes[plan], self.slow_bytes[plan] = peaks["dram"], peaks["slow"]
         return timing
@@ -80,10 +82,6 @@ class Rounds:
         """Seconds that one way takes longer than another."""
         return paired_interval(np.subtract, self.seconds[way.plan], self.seconds[other.plan])
 
-    def time(self, way: Way) -> Interval:
-        """Seconds of a run."""
-        return paired_interval(np.asarray, self.seconds[way.plan])
-
 
 def _saved(dram: np.ndarray, slow: np.ndarray, way: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -92,18 +90,23 @@ def _saved(dram: np.ndarray, slow: np.ndarray, way: np.ndarray) -> np.ndarray:
 
 def result_rows(rounds: Rounds) -> tuple[list[str], list[list[str]]]:
     """The table: heads and rows."""
-    heads = ["", "DRAM, peak", "slow, peak", "seconds [95 % interval]", "share of the loss saved"]
+    heads = ["", "DRAM, peak", "slow, peak", "wall time [95 %]", "CPU time [95 %]", "share of the loss saved"]
     rows = [
         [
             way.title,
             format_bytes(rounds.dram_bytes[way.plan]),
             format_bytes(rounds.slow_bytes[way.plan]),
-            format_interval(rounds.time(way)),
+            _seconds(median_interval(rounds.seconds[way.plan])),
+            _seconds(median_interval(rounds.cpu_seconds[way.plan])),
             "" if way in (DRAM, SLOW) else _percent(rounds.saved(way)),
         ]
         for way in WAYS
     ]
     return heads, rows
+
+
+def _seconds(time: Interval) -> str:
+    return f"{time.value:.2f}s [{time.low:.2f}, {time.high:.2f}]"
 
 
 def _percent(share: Interval) -> str:
@@ -115,9 +118,11 @@ def conclusions(rounds: Rounds, tier: str) -> Iterator[str]:
     loss = rounds.difference(SLOW, DRAM)
     emulated = f"The slow tier is emulated ({tier}): delay was injected where the program stalled, so this proves the loop, not hardware."
     if loss.low <= 0:
-        yield f"Everything in the slow tier costs {format_interval(loss)}s: that cannot be told from nothing. {emulated}"
+        yield f"Everything in the slow tier costs {_seconds(loss)} of wall time: that cannot be told from nothing. {emulated}"
         return
-    saved = f"saves {_percent(rounds.saved(LEARNED))} of the {format_interval(loss)}s that it costs to have everything in the slow tier"
+    saved = (
+        f"saves {_percent(rounds.saved(LEARNED))} of the {_seconds(loss)} of wall time that it costs to have everything in the slow tier"
+    )
     yield f"With DRAM for a quarter of the peak, the learned plan {saved}. {emulated}"
     for way in BASELINES:
         yield _versus(way, rounds.difference(way, LEARNED))
@@ -126,7 +131,7 @@ def conclusions(rounds: Rounds, tier: str) -> Iterator[str]:
 def _versus(way: Way, extra: Interval) -> str:
     name = way.title.removeprefix("quarter: ")
     if extra.low > 0:
-        return f"The learned plan beats '{name}' by {format_interval(extra)}s."
-    verdict = "is better than the learned plan" if extra.high < 0 else "is as good as the learned plan, as far as these rounds can tell"
-    shorter = Interval(-extra.value, -extra.high, -extra.low)
-    return f"'{name}' {verdict}: its run is {format_interval(shorter)}s shorter."
+        return f"The learned plan beats '{name}' by {_seconds(extra)}."
+    if extra.high < 0:
+        return f"'{name}' is better than the learned plan, by {_seconds(Interval(-extra.value, -extra.high, -extra.low))}."
+    return f"'{name}' is as good as the learned plan, as far as these rounds can tell: its run takes {_seconds(extra)} longer."

@@ -53,16 +53,18 @@ def tiers_achieved(counters: Iterable[Mapping[str, int | list[dict[str, int]]]],
     return table
 
 
-def _peaks(allocations: pd.DataFrame) -> pd.Series:
-    """Peak of live bytes for each (site, tier); index the pairs."""
+def peaks(allocations: pd.DataFrame) -> pd.Series:
+    """Peak of live bytes for each pair of site and tier, which are the index. A death comes before a birth at the same moment."""
     end_ns = np.iinfo(np.int64).max
     births = allocations[["site", "tier", "birth_ns", "size_bytes"]].rename(columns={"birth_ns": "time_ns", "size_bytes": "change"})
-    deaths = births.assign(time_ns=allocations["death_ns"].fillna(end_ns), change=-allocations["size_bytes"].astype(np.int64))
+    deaths = births.assign(
+        time_ns=allocations["death_ns"].astype("Int64").fillna(end_ns), change=-allocations["size_bytes"].astype(np.int64)
+    )
     events = pd.concat([births.astype({"change": np.int64}), deaths]).astype({"time_ns": np.int64})
-    events = events.sort_values(["time_ns", "change"], kind="stable")  # at the same moment deaths come first
+    events = events.sort_values(["time_ns", "change"], kind="stable")
     live = events.groupby(["site", "tier"])["change"].cumsum()
-    peaks: pd.Series = live.groupby([events["site"], events["tier"]]).max()
-    return peaks
+    highest: pd.Series = live.groupby([events["site"], events["tier"]]).max()
+    return highest
 
 
 def objects_achieved(trace: Trace, plan: Plan) -> pd.DataFrame:
@@ -89,7 +91,7 @@ def objects_achieved(trace: Trace, plan: Plan) -> pd.DataFrame:
     allocations = allocations[~allocations["inherited"] & ~allocations["kind"].isin(["small", "file"])]
     keys = trace.frame("sites", ["site", "key"]).set_index("site")["key"]
     allocations = allocations.assign(site=allocations["site"].map(keys))
-    found = pd.DataFrame({"allocations": allocations.groupby(["site", "tier"]).size(), "peak_bytes": _peaks(allocations)}).reset_index()
+    found = pd.DataFrame({"allocations": allocations.groupby(["site", "tier"]).size(), "peak_bytes": peaks(allocations)}).reset_index()
     table = planned.merge(found, on="site", how="left")
     table[["allocations", "peak_bytes"]] = table[["allocations", "peak_bytes"]].fillna(0).astype(np.int64)
     table["tier"] = table["tier"].astype(object).where(table["tier"].notna(), None)

@@ -1,5 +1,6 @@
 """The plan and the recipes as the shim maps them; the layout is native/common/planfile.h's."""
 
+import os
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,6 +35,7 @@ _RECIPE = np.dtype(
         ("pad", "u1", 3),
     ]
 )
+_RECIPE_COLUMNS = ["offset", "displacement", "base", "index", "shift", "access", "confidence"]
 _MAX_BUILD_ID_BYTES = 32
 
 
@@ -79,20 +81,37 @@ def plan_bytes(plan: Plan, delay_ratios: Mapping[str, float]) -> bytes:
     return header + b"".join(_pack_tier(tier, numbers, delay_ratios.get(tier.name, 0.0)) for tier in tiers) + sites.tobytes()
 
 
+def _fnv1a(data: bytes) -> int:
+    """The hash of Fowler, Noll and Vo, 64 bits."""
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return value
+
+
+def _identity(build_id: str, path: str) -> bytes:
+    """By what the shim recognises a module: its build-id, or its file's name and size; nothing if it has neither any more."""
+    if 2 <= len(build_id) <= 2 * _MAX_BUILD_ID_BYTES:
+        return bytes.fromhex(build_id)
+    try:
+        return struct.pack("<QQ", _fnv1a(os.fsencode(Path(path).name)), Path(path).stat().st_size)
+    except OSError:
+        return b""
+
+
 def recipes_bytes(table: pa.Table) -> bytes:
-    """The binary form of a trace's recipes; modules without a build-id cannot be recognised again and are left out."""
-    frame = table.select(["build_id", "offset", "displacement", "base", "index", "shift", "access", "confidence"]).to_pandas()
-    frame = frame[frame["build_id"].str.len().between(2, 2 * _MAX_BUILD_ID_BYTES)].drop_duplicates(["build_id", "offset"])
-    frame = frame.sort_values(["build_id", "offset"], ignore_index=True)
+    """The binary form of a trace's recipes; modules that the shim could not recognise are left out."""
+    frame = table.select([*_RECIPE_COLUMNS, "build_id", "path"]).to_pandas()
+    kinds = frame[["build_id", "path"]].drop_duplicates()
+    names = {(build_id, path): _identity(build_id, path) for build_id, path in kinds.itertuples(index=False)}
+    frame["module"] = [names[pair] for pair in zip(frame["build_id"], frame["path"], strict=True)]
+    frame = frame[frame["module"] != b""].drop_duplicates(["module", "offset"]).sort_values(["module", "offset"], ignore_index=True)
     recipes = np.zeros(len(frame), dtype=_RECIPE)
-    for name in ("offset", "displacement", "base", "index", "shift", "access", "confidence"):
+    for name in _RECIPE_COLUMNS:
         recipes[name] = frame[name].to_numpy()
-    counts = frame.groupby("build_id", sort=True).size()
+    counts = frame.groupby("module", sort=True).size()
     firsts = counts.cumsum() - counts
-    modules = [
-        _MODULE.pack(bytes.fromhex(build_id), len(build_id) // 2, count, first, 0, 0)
-        for build_id, count, first in zip(counts.index, counts, firsts, strict=True)
-    ]
+    modules = [_MODULE.pack(name, len(name), count, first, 0, 0) for name, count, first in zip(counts.index, counts, firsts, strict=True)]
     header = _RECIPES_HEADER.pack(b"TPRECIP", VERSION, len(modules), len(recipes), 0)
     return header + b"".join(modules) + recipes.tobytes()
 

@@ -3,7 +3,6 @@
 A wrapped program's memory is placed by the shim, which opens memkind itself.
 """
 
-import ctypes.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,10 +41,23 @@ def _library() -> Any:
         raise TierError("memkind", str(error), _MEND) from error
 
 
-def version() -> str | None:
-    """The installed version, like ``1.14.0``; None without memkind."""
-    if ctypes.util.find_library("memkind") is None:
-        return None
+def available() -> bool:
+    """Whether memkind is installed."""
+    try:
+        _library()
+    except TierError:
+        return False
+    return True
+
+
+def version() -> str:
+    """The installed version, like ``1.14.0``.
+
+    Raises
+    ------
+    TierError
+        If memkind is not installed.
+    """
     number = _library().memkind_get_version()
     return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
 

@@ -1,6 +1,5 @@
 """Tiers as people write them (`slow=emulated:2.5`), and what this machine has to say about them."""
 
-import ctypes.util
 import math
 import os
 import re
@@ -162,10 +161,3 @@ def _check_huge(what: str) -> None:
         raise TierError(what, "the kernel has no transparent huge pages", "use another tier") from None
     if "[never]" in mode:
         raise TierError(what, "transparent huge pages are set to never", f"as root: echo madvise > {_HUGE}")
-
-
-def tier_notes(tier: TierSpec) -> list[str]:
-    """What works on this machine, but not as well as it could; one line each."""
-    if tier.kind == "pmem" and ctypes.util.find_library("memkind") is None:
-        return [f"tier {tier.name}: libmemkind is not installed (apt install libmemkind0); small objects get mappings of tierprof's own"]
-    return []

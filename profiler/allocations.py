@@ -6,17 +6,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from tierprof.profiler.image import PAGE_BYTES
 from tierprof.profiler.join import never
 
 # enum tp_record_type and enum tp_record_flags of native/common/records.h
-ALLOC, FREE, MAP, UNMAP, SMALL = 1, 2, 3, 4, 5
+ALLOC, FREE, MAP, UNMAP, SMALL, RESIDENT = 1, 2, 3, 4, 5, 6
 BIRTHS = (ALLOC, MAP, SMALL)
 FLAG_FILE = 1
 
 KINDS = ("malloc", "mmap", "file", "small")
 _MALLOC, _MMAP, _FILE, _SMALL = range(4)
 
-COLUMNS = ["site", "tid", "address", "size_bytes", "birth_ns", "death_ns", "kind", "weight", "tier", "inherited"]
+COLUMNS = ["site", "tid", "address", "size_bytes", "birth_ns", "death_ns", "kind", "weight", "resident_bytes", "tier", "inherited"]
 
 
 class _Piece(NamedTuple):
@@ -52,7 +53,7 @@ def match_records(records: np.ndarray, inherited: pd.DataFrame | None = None) ->
 
 
 def _events(records: np.ndarray, inherited: pd.DataFrame | None) -> pd.DataFrame:
-    known = records[np.isin(records["type"], (ALLOC, FREE, MAP, UNMAP, SMALL))]
+    known = records[np.isin(records["type"], (ALLOC, FREE, MAP, UNMAP, SMALL, RESIDENT))]
     kind = np.select(
         [known["type"] == SMALL, (known["type"] == MAP) & (known["flags"] & FLAG_FILE != 0), known["type"] == MAP],
         [_SMALL, _FILE, _MMAP],
@@ -66,6 +67,7 @@ def _events(records: np.ndarray, inherited: pd.DataFrame | None) -> pd.DataFrame
             "site": known["site"].astype(np.int64),
             "tid": known["tid"].astype(np.int32),
             "type": known["type"].astype(np.int64),
+            "resident_bytes": _resident_bytes(known),
             "tier": known["tier"].astype(np.int64),
             "kind": kind.astype(np.int64),
             "weight": np.where(known["type"] == SMALL, np.maximum(known["aux"], 1), 1).astype(float),
@@ -79,16 +81,26 @@ def _events(records: np.ndarray, inherited: pd.DataFrame | None) -> pd.DataFrame
     return pd.concat([kept[list(events.columns)], events], ignore_index=True)
 
 
+def _resident_bytes(records: np.ndarray) -> np.ndarray:
+    """What the record of an end says was in memory; NaN where it does not say."""
+    told = np.isin(records["type"], (FREE, RESIDENT)) & (records["aux"] > 0)
+    return np.where(told, (records["aux"].astype(float) - 1) * PAGE_BYTES, np.nan)
+
+
 def _match_heap(events: pd.DataFrame) -> pd.DataFrame:
     """malloc and free: an allocation ends at the next record of its address, be it its free or, if that was lost, the next birth."""
     # A free is stamped before and a birth after the call, so at one time the free comes first.
-    order = np.lexsort((events["type"] != FREE, events["time"], events["address"]))
-    events = events.iloc[order]
-    address, time = events["address"].to_numpy(), events["time"].to_numpy()
-    death = np.full(len(events), never(), np.int64)
+    ends = events["type"].isin((FREE, RESIDENT)).to_numpy()
+    order = np.lexsort((~ends, events["time"], events["address"]))
+    events, ends = events.iloc[order], ends[order]
+    address, time, resident = (events[name].to_numpy() for name in ("address", "time", "resident_bytes"))
+    death, at_end = np.full(len(events), never(), np.int64), np.full(len(events), np.nan)
     if len(events):
-        death[:-1] = np.where(address[1:] == address[:-1], time[1:], never())
-    return events.assign(birth_ns=time, death_ns=death)[(events["type"] != FREE).to_numpy()]
+        followed = address[1:] == address[:-1]
+        alive = (events["type"] == RESIDENT).to_numpy()[1:]
+        death[:-1] = np.where(followed & ~alive, time[1:], never())
+        at_end[:-1] = np.where(followed, resident[1:], np.nan)
+    return events.assign(birth_ns=time, death_ns=death, resident_bytes=at_end)[~ends]
 
 
 def _match_maps(events: pd.DataFrame) -> pd.DataFrame:

@@ -65,10 +65,24 @@ def compute_features(
     numbers = [name for name in COLUMNS if name not in _IDENTITY and name in table]
     table[numbers] = table[numbers].fillna(0)
     table["stall_density"] = table["stall_share"] / np.maximum(table["peak_bytes"] / _GIB, PAGE_BYTES / _GIB)
-    pages = np.maximum(np.ceil(table["peak_bytes"] / PAGE_BYTES), 1)
-    table["touched_share"] = np.minimum(np.maximum(table["faults"], table["sampled_pages"].fillna(0)) / pages, 1.0)
+    table["touched_share"] = _touched_share(table, allocations)
     table[list(_COUNTS)] = table[list(_COUNTS)].round().astype(np.int64)
     return table[list(COLUMNS)]
+
+
+def _touched_share(table: pd.DataFrame, allocations: pd.DataFrame) -> pd.Series:
+    """Share of an object's pages that were ever in memory: exact where most of its bytes were asked for, else from what was sampled.
+
+    Faults alone would say too little: one brings in a whole huge page, and none is needed where the allocator hands out memory again.
+    """
+    known = allocations[allocations["resident_bytes"].notna()]
+    known = known.assign(rounded=np.ceil(known["size_bytes"].astype(float) / PAGE_BYTES) * PAGE_BYTES)
+    sums = known.groupby("site")[["rounded", "resident_bytes"]].sum()
+    asked, resident = (table["site"].map(sums[name]).fillna(0) for name in ("rounded", "resident_bytes"))
+    pages = np.maximum(np.ceil(table["peak_bytes"] / PAGE_BYTES), 1)
+    sampled = np.maximum(table["faults"], table["sampled_pages"].fillna(0)) / pages
+    exact = resident / np.maximum(asked, 1)
+    return np.minimum(np.where(asked > table["total_bytes"] / 2, exact, sampled), 1.0)
 
 
 # -- sizes -----------------------------------------------------------------------------------------------------------------

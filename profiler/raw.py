@@ -85,7 +85,7 @@ _SITE_FIXED = struct.Struct("<IIQQII")
 _NOTE_FIXED = struct.Struct("<IIQ")
 _EXIT_FIXED = struct.Struct("<Q")
 
-_SITE_TRUNCATED, _SITE_NAMED = 1, 2
+_SITE_TRUNCATED, _SITE_NAMED, _SITE_POOL = 1, 2, 4
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,7 @@ class MetaSite:
     tier: int
     truncated: bool
     named: bool  # by the plan
+    pool: bool  # pieces that a known allocator maps and carves small objects out of
     frames: np.ndarray
 
 
@@ -308,7 +309,8 @@ def _add(stream: MetaStream, kind: int, payload: bytes) -> None:
         site, n_frames, key_hi, key_lo, tier, flags = _SITE_FIXED.unpack_from(payload)
         frames = np.frombuffer(payload, FRAME, n_frames, _SITE_FIXED.size)
         key = f"{key_hi:016x}{key_lo:016x}"
-        stream.sites[site] = MetaSite(site, key, tier, bool(flags & _SITE_TRUNCATED), bool(flags & _SITE_NAMED), frames)
+        marks = (bool(flags & bit) for bit in (_SITE_TRUNCATED, _SITE_NAMED, _SITE_POOL))
+        stream.sites[site] = MetaSite(site, key, tier, *marks, frames)
     elif kind == _NOTE:
         code, value, time_ns = _NOTE_FIXED.unpack_from(payload)
         stream.notes.append(MetaNote(code, value, time_ns, _text(payload[_NOTE_FIXED.size :].removesuffix(b"\0"))))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from tierprof.base.errors import TraceError
 from tierprof.profiler.allocations import BIRTHS, COLUMNS, KINDS, live_at, match_records
-from tierprof.profiler.names import Frame, own_frame, site_name
+from tierprof.profiler.names import POOL_NAME, Frame, own_frame, site_name
 from tierprof.profiler.raw import MetaSite, MetaStream, read_allocations, read_meta
 from tierprof.profiler.symbols import Symbol, Symboliser
 
@@ -47,6 +47,7 @@ class Heap:
     keys: list[str] = field(default_factory=list)
     stacks: list[list[Place]] = field(default_factory=list)
     truncated: list[bool] = field(default_factory=list)
+    pools: set[int] = field(default_factory=set)  # rows whose site is a pool of small objects
     damage: list[str] = field(default_factory=list)
     notes: list[tuple[int, str]] = field(default_factory=list)
     ended: bool = True
@@ -59,6 +60,8 @@ class Heap:
         if row is None:
             places = [(modules.get(int(frame["module"]), ""), int(frame["offset"])) for frame in site.frames]
             row = self._add(site.key, places, site.truncated)
+            if site.pool:
+                self.pools.add(row)
         return row
 
     def unknown_site(self) -> int:
@@ -184,6 +187,7 @@ def allocations_table(heap: Heap, start_ns: int, tiers: Sequence[str]) -> pd.Dat
             "death_ns": pd.Series(death - np.where(endless, 0, start_ns), dtype="Int64").mask(endless),
             "kind": np.array(KINDS, object)[rows["kind"].to_numpy(np.int64)],
             "weight": rows["weight"].to_numpy(np.float64),
+            "resident_bytes": rows["resident_bytes"].to_numpy(np.float64),
             "tier": names[rows["tier"].to_numpy(np.int64)],
             "inherited": rows["inherited"].to_numpy(bool),
         }
@@ -202,7 +206,7 @@ def sites_table(heap: Heap, symboliser: Symboliser) -> pd.DataFrame:
             "site": np.arange(len(heap.keys), dtype=np.int32),
             "key": pd.Series(heap.keys, dtype=object),
             "kind": _site_kinds(heap),
-            "name": [site_name(stack) for stack in frames],
+            "name": [POOL_NAME if row in heap.pools else site_name(stack) for row, stack in enumerate(frames)],
             "function": [frame.function or frame.short for frame in own],
             "file": [frame.file for frame in own],
             "line": np.array([frame.line for frame in own], np.int32),

@@ -146,7 +146,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, required=True, metavar="FOLDER", help="where the small traces go")
     parser.add_argument("--work", type=Path, required=True, metavar="FOLDER", help="graphs and full traces; remove it to begin anew")
     parser.add_argument("--repeat", type=int, default=3, metavar="R", help="measured runs of each configuration (default 3)")
-    parser.add_argument("--objects", type=int, default=6, metavar="N", help="objects to measure in each program (default 6)")
+    parser.add_argument("--objects", type=int, default=5, metavar="N", help="objects to measure in each program (default 5)")
     args = parser.parse_args(argv)
     try:
         listed = jobs(args.work, args.programs)

@@ -73,7 +73,7 @@ enum tp_confidence {
     TP_CONF_EXACT = 3,
 };
 
-/* 64 bytes */
+/* A module without a build-id goes by FNV-1a of its file's name, and the file's size, 8 bytes each. 64 bytes. */
 struct tp_recipe_module {
     uint8_t build_id[32];
     uint32_t build_id_bytes, n_recipes;

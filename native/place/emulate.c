@@ -12,8 +12,8 @@
 #include <ucontext.h>
 
 #include "../common/rawio.h"
-#include "../shim/objects.h"
 #include "../shim/pagemap.h"
+#include "identity.h"
 #include "recipes.h"
 #include "registers.h"
 #include "sigtrap.h"
@@ -58,10 +58,10 @@ static void tpi_spin_until(uint64_t cpu_ns) {
 /* Which recipe belongs to the instruction. Nothing is cached: the object's build-id is a few loads away, and
  * so a library that takes the place of another is never mistaken for it. */
 static const struct tp_recipe *tpi_recipe_for(uintptr_t ip, struct tp_object *object) {
-    uint8_t build_id[32];
+    uint8_t identity[TPI_IDENTITY_BYTES];
     if (!tp_object_find(ip, object)) return NULL;
-    size_t bytes = tp_object_build_id(object, build_id, sizeof build_id);
-    return bytes ? tpi_recipes_find(&tpi_emulation.recipes, build_id, bytes, ip - object->bias) : NULL;
+    size_t bytes = tpi_identity_of(object, identity);
+    return bytes ? tpi_recipes_find(&tpi_emulation.recipes, identity, bytes, ip - object->bias) : NULL;
 }
 
 static uintptr_t tpi_register(const ucontext_t *context, const struct tp_object *object, int8_t number) {

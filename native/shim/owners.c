@@ -76,7 +76,7 @@ static void tpi_remove(struct tpi_shard *shard, struct tp_owner *entry) {
     }
     shard->entries[hole].address = 0;
     shard->count--;
-    TP_CHECK(shard->count % 64 != 0 || tpi_reachable(shard));
+    TP_CHECK(shard->count % 64 != 63 || tpi_reachable(shard));
 }
 
 bool tp_owners_add(tp_guard *guard, const struct tp_owner *owner) {
@@ -125,6 +125,20 @@ bool tp_owners_get(tp_guard *guard, uintptr_t address, struct tp_owner *owner) {
     }
     tp_guard_unlock(guard, &shard->lock);
     return found;
+}
+
+bool tp_owners_next(tp_guard *guard, struct tp_owners_cursor *cursor, struct tp_owner *owner) {
+    for (; cursor->shard < TPI_SHARDS; cursor->shard++, cursor->at = 0) {
+        struct tpi_shard *shard = &tpi_shards[cursor->shard];
+        tp_guard_lock(guard, &shard->lock);
+        while (cursor->at < shard->capacity && shard->entries[cursor->at].address == 0)
+            cursor->at++;
+        bool found = cursor->at < shard->capacity;
+        if (found) *owner = shard->entries[cursor->at++];
+        tp_guard_unlock(guard, &shard->lock);
+        if (found) return true;
+    }
+    return false;
 }
 
 void tp_owners_fork_prepare(tp_guard *guard) {

@@ -19,6 +19,7 @@
 #include "small.h"
 #include "stack.h"
 #include "stream.h"
+#include "track.h"
 
 enum tpi_state { TPI_COLD, TPI_ACTIVE, TPI_PASSIVE, TPI_ENDED };
 
@@ -217,6 +218,7 @@ static __attribute__((destructor)) void tpi_destruct(void) {
     tp_guard guard;
     if (!tp_guard_enter(&guard)) return;
     if (tp_process_ready(&guard) && tpi_state == TPI_ACTIVE) {
+        tp_track_exit(&guard);
         tp_counters_flush(&guard);
         tp_meta_exit(&guard);
         __atomic_store_n(&tpi_state, TPI_ENDED, __ATOMIC_RELEASE);

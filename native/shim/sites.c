@@ -9,8 +9,9 @@
 #include "../place/place.h"
 #include "meta.h"
 #include "modules.h"
+#include "pools.h"
 
-enum { TPI_FIRST_CAPACITY = 4096, TPI_SITE_TRUNCATED = 1, TPI_SITE_NAMED = 2 };
+enum { TPI_FIRST_CAPACITY = 4096, TPI_SITE_TRUNCATED = 1, TPI_SITE_NAMED = 2, TPI_SITE_POOL = 4 };
 
 struct tpi_stack_entry {
     uint64_t hash; /* of the return addresses; stored last; 0: free */
@@ -109,6 +110,7 @@ static struct tpi_key_entry *tpi_key_entry(struct tp_hash128 key) {
 struct tpi_named_stack {
     struct tp_meta_frame frames[TP_MAX_FRAMES];
     unsigned n_frames;
+    bool truncated, pool; /* a pool's stack is that of the pool alone */
     struct tp_hash128 key;
 };
 
@@ -124,13 +126,19 @@ static void tpi_append(struct tpi_named_stack *stack, uint32_t module, uint64_t 
     tp_hash128_word(&stack->key, offset);
 }
 
+static bool tpi_is_pool(const struct tp_backtrace *backtrace, const struct tp_object *objects) {
+    return backtrace->n_frames > 0 && objects[0].end != 0 && tp_pool_maps_at(&objects[0], backtrace->frames[0]);
+}
+
 static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace,
                            const struct tp_object *objects, struct tpi_named_stack *stack) {
     const struct tp_module *module = NULL;
     const struct tp_hash128 nowhere = {0, 0};
     stack->n_frames = 0;
     stack->key = nowhere;
-    for (unsigned i = 0; i < backtrace->n_frames; i++) {
+    stack->pool = tpi_is_pool(backtrace, objects);
+    stack->truncated = backtrace->truncated && !stack->pool;
+    for (unsigned i = 0, n = stack->pool ? 1 : backtrace->n_frames; i < n; i++) {
         const struct tp_object *object = &objects[i];
         if (object->end == 0) {
             tpi_append(stack, TP_MODULE_NONE, 0, nowhere);
@@ -146,18 +154,17 @@ static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace
     tp_hash128_word(&stack->key, stack->n_frames); /* also keeps the key of an empty stack from being 0, 0 */
 }
 
-static void tpi_write_site(tp_guard *guard, const struct tp_site *site, const struct tpi_named_stack *stack,
-                           bool truncated) {
-    struct tp_meta_site record = {
-        site->number,  stack->n_frames,
-        stack->key.hi, stack->key.lo,
-        site->tier,    (truncated ? TPI_SITE_TRUNCATED : 0u) | (site->named ? TPI_SITE_NAMED : 0u)};
+static void tpi_write_site(tp_guard *guard, const struct tp_site *site, const struct tpi_named_stack *stack) {
+    uint32_t flags = (stack->truncated ? TPI_SITE_TRUNCATED : 0u) | (site->named ? TPI_SITE_NAMED : 0u) |
+                     (stack->pool ? TPI_SITE_POOL : 0u);
+    struct tp_meta_site record = {site->number,  stack->n_frames, stack->key.hi,
+                                  stack->key.lo, site->tier,      flags};
     struct tp_meta_part parts[] = {{&record, sizeof record},
                                    {stack->frames, stack->n_frames * sizeof stack->frames[0]}};
     tp_meta_write(guard, TP_META_SITE, parts, 2);
 }
 
-static struct tp_site tpi_number(tp_guard *guard, const struct tpi_named_stack *stack, bool truncated) {
+static struct tp_site tpi_number(tp_guard *guard, const struct tpi_named_stack *stack) {
     struct tp_site site = {TP_SITE_NONE, 0, false};
     site.tier = (uint8_t)tp_place_tier_of(stack->key.hi, stack->key.lo, &site.named);
     struct tpi_key_entry *entry = tpi_key_entry(stack->key);
@@ -165,7 +172,7 @@ static struct tp_site tpi_number(tp_guard *guard, const struct tpi_named_stack *
     bool known = (entry->key.hi | entry->key.lo) != 0;
     site.number = known ? entry->site.number : tpi_count++;
     if (!known || entry->site.tier != site.tier || entry->site.named != site.named)
-        tpi_write_site(guard, &site, stack, truncated);
+        tpi_write_site(guard, &site, stack);
     entry->key = stack->key;
     entry->site = site;
     return site;
@@ -184,7 +191,7 @@ tpi_new_stack(tp_guard *guard, const struct tp_backtrace *backtrace, uint64_t ha
         site = known->site;
     } else {
         tpi_name_stack(guard, backtrace, objects, &stack);
-        site = tpi_number(guard, &stack, backtrace->truncated);
+        site = tpi_number(guard, &stack);
         if (site.number != TP_SITE_NONE) tpi_remember(hash, site);
     }
     tp_guard_unlock(guard, &tpi_lock);

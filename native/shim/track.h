@@ -28,6 +28,7 @@ struct tp_request {
 void *tp_track_allocate(const struct tp_request *request);
 void *tp_track_realloc(void *old, size_t size);
 void tp_track_free(void *address);
+void tp_track_exit(tp_guard *guard); /* writes down what is known of allocations that are alive at the end */
 size_t tp_track_usable_size(void *address);
 
 void *tp_track_mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset);

@@ -10,6 +10,7 @@
 #include "hooks.h"
 #include "owners.h"
 #include "pagemap.h"
+#include "resident.h"
 #include "sites.h"
 #include "small.h"
 #include "stream.h"
@@ -165,7 +166,7 @@ void *tp_track_allocate(const struct tp_request *request) {
 
 /* The end of an allocation whose owner has been taken out: recorded, then given back. */
 static void tpi_end(tp_guard *guard, const struct tp_owner *owner, uint64_t time_ns) {
-    tpi_record(guard, TP_FREE, owner, time_ns, 0, 0);
+    tpi_record(guard, TP_FREE, owner, time_ns, 0, tp_resident_pages(owner->address, owner->size));
     guard->self->pending.frees += owner->kind != TP_OWNER_SMALL;
     if (owner->accounted) tp_place_account(owner->tier, -(int64_t)owner->size);
     if (owner->kind == TP_OWNER_PLACED) tpi_unplace(owner);
@@ -201,6 +202,15 @@ void tp_track_free(void *address) {
     }
     if (owner.kind != TP_OWNER_PLACED) tp_real.free(address);
     tp_guard_leave(&guard);
+}
+
+void tp_track_exit(tp_guard *guard) {
+    struct tp_owners_cursor cursor = {0, 0};
+    struct tp_owner owner;
+    while (tp_owners_next(guard, &cursor, &owner)) {
+        uint32_t pages = tp_resident_pages(owner.address, owner.size);
+        if (pages > 0) tpi_record(guard, TP_RESIDENT, &owner, tp_now_ns(), 0, pages);
+    }
 }
 
 /* By the real function: neither the old nor the new memory is placed. */

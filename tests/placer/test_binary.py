@@ -46,7 +46,7 @@ def test_dram_is_there_even_if_the_plan_has_none() -> None:
 
 
 def test_the_recipes_layout() -> None:
-    # GIVEN recipes of two modules, out of order, one twice, and one of a module without a build-id
+    # GIVEN recipes of two modules, out of order, one twice, and one of a module that has no build-id and is gone
     def row(build_id: str, offset: int) -> dict[str, object]:
         numbers = {"base": -2, "index": 3, "shift": 2, "displacement": -8, "access": 1, "confidence": 3}
         return {"path": "p", "build_id": build_id, "offset": offset, "hint": "", **numbers}
@@ -64,6 +64,14 @@ def test_the_recipes_layout() -> None:
         (9, -8, -2, 3, 2, 1, 3),
     ]
     assert len(data) == 160 + 3 * 24
+
+
+def test_a_module_without_a_build_id_goes_by_its_files_name_and_size(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"12345")
+    numbers = {"offset": 1, "base": -1, "index": -1, "shift": 0, "displacement": 0, "access": 1, "confidence": 3}
+    table = pa.Table.from_pylist([{"path": str(tmp_path / "a"), "build_id": "", "hint": "", **numbers}], RECIPES)
+    # FNV-1a of "a" is in the hash's published test vectors
+    assert struct.unpack_from("<QQ16xI", recipes_bytes(table), 32) == (0xAF63DC4C8601EC8C, 5, 16)
 
 
 def test_no_recipes_are_a_file_too() -> None:

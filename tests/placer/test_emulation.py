@@ -35,10 +35,12 @@ class Profiled(NamedTuple):
     recipes: pa.Table
 
 
-@pytest.fixture(scope="module")
-def reader(perf_allowed: None, compile_program: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Profiled:
-    """place_emulated, profiled as any program is."""
-    program = compile_program("place_emulated")
+@pytest.fixture(scope="module", params=["sha1", "none"])
+def reader(
+    request: pytest.FixtureRequest, perf_allowed: None, compile_program: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
+) -> Profiled:
+    """place_emulated, profiled as any program is; with a build-id, and without."""
+    program = compile_program("place_emulated", f"-Wl,--build-id={request.param}")
     path = tmp_path_factory.mktemp("traces") / "reader.trace"
     assert session.run([str(program), "main"], path, LaunchOptions(source="clock")).exit_status == 0
     trace = Trace.open(path)

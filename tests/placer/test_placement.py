@@ -22,7 +22,7 @@ ALLOC, SPILLED = 1, 2
 NOTE_TIER_FAILED, NOTE_PLAN_BAD, NOTE_OTHER = 3, 4, 99
 HUGE_SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 
-needs_memkind = pytest.mark.skipif(memkind.version() is None, reason="libmemkind is not installed")
+needs_memkind = pytest.mark.skipif(not memkind.available(), reason="libmemkind is not installed")
 needs_huge = pytest.mark.skipif(
     not HUGE_SETTING.exists() or "[never]" in HUGE_SETTING.read_text(), reason="transparent huge pages are not to be had"
 )
@@ -69,7 +69,9 @@ def run_placed(tmp_path: Path, run_shim: Callable[..., Any]) -> RunPlaced:
         counters = counters_of(run.raw)
         tiers = tiers_achieved(counters, plan).set_index("tier")
         completed = run.completed
-        return Placed(completed.stdout.decode(), completed.returncode, tiers, read_meta(metas[0]), records[records["type"] == ALLOC], counters)
+        return Placed(
+            completed.stdout.decode(), completed.returncode, tiers, read_meta(metas[0]), records[records["type"] == ALLOC], counters
+        )
 
     return run_one
 
@@ -173,9 +175,7 @@ def test_without_memkind_own_mappings_serve_small_objects_too(
     assert run_placed(compile_program("place_basic"), plan=everything_in(tier), env=env).output == "good\n"
 
 
-def test_objects_prefer_their_node(
-    compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]
-) -> None:
+def test_objects_prefer_their_node(compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]) -> None:
     run = run_placed(compile_program("place_where"), str(8 * MIB), plan=everything_in(tier_of("node")))
     # MPOL_PREFERRED_MANY, or MPOL_PREFERRED before Linux 5.15; of node 0
     assert where(run)[0] in ("policy 5 nodes 1", "policy 1 nodes 1")
@@ -255,7 +255,9 @@ def test_drams_own_capacity_is_kept_first_come_first_served(
     assert run.tiers.loc["slow", "allocations"] >= 40 - fit
 
 
-def test_threads_never_exceed_a_capacity(compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]) -> None:
+def test_threads_never_exceed_a_capacity(
+    compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]
+) -> None:
     # GIVEN capacities that four threads fill all the time
     plan = Plan((TierSpec("dram", capacity_bytes=20 * MIB, spill="slow"), replace(tier_of("emulated"), capacity_bytes=10 * MIB)), "slow")
     run = run_placed(compile_program("place_threads"), plan=plan)

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { BYTES = 96 << 20, READS = 1500000 };
+enum { BYTES = 96 << 20, READS = 6000000 };
 
 static uint64_t *array;
 static volatile uint64_t sink; /* the reads are not to be optimised away */

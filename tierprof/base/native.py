@@ -19,4 +19,6 @@ def native_path(name: str) -> Path:
         if place.exists():
             return place
     looked = ", ".join(str(place) for place in places)
-    raise TierprofError(f"native file {name} is missing", f"looked for {looked}", "install tierprof again (its build needs cmake and a C compiler)")
+    raise TierprofError(
+        f"native file {name} is missing", f"looked for {looked}", "install tierprof again (its build needs cmake and a C compiler)"
+    )

@@ -30,6 +30,7 @@ ALLOCATIONS = pa.schema(
         ("death_ns", pa.int64()),  # null: alive at the end
         ("kind", pa.string()),  # malloc | mmap | file | small
         ("weight", pa.float64()),  # allocations that this row stands for; 1 but for small
+        ("resident_bytes", pa.float64()),  # in memory when it ended, exactly; null where nobody asked (see native/shim/resident.h)
         ("tier", pa.string()),
         ("inherited", pa.bool_()),  # a forked child's view of its parent's allocation; not counted again
     ]
