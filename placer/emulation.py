@@ -33,10 +33,10 @@ _SLOW = TierSpec("slow", "emulated", factor=2.0)  # the factor is of no account 
 # Both arrays are many times larger than a last-level cache. The sizes differ, so that the trace tells the objects apart.
 _FAST_MIB, _SLOW_MIB = 128, 129
 _PROFILE_SECONDS = 0.5
-_SECONDS = 0.7  # of a run that is timed
-_MAX_STEPS = 4
-_NEAR = 0.02  # relative distance from the asked factor at which the search is content
-_CHECKS = 3  # pairs of runs, without delay and with it
+_SECONDS = 0.9  # of a run that is timed
+_RUNS = 2  # for each delay ratio that is tried, and as many again to check the one that is taken
+_MAX_STEPS = 3
+_NEAR = 0.03  # relative distance from the asked factor at which the search is content
 
 _RESAMPLES = 2000
 _TAIL_PERCENT = 2.5
@@ -52,13 +52,11 @@ class Calibration:
         What was asked for.
     delay_ratio : float
         Seconds of delay for each useful second that falls on the slow tier.
-    injected : float
-        Factor by which the delay made the slow array's reads slower than they were beneath it, in the same run. The search goes by
-        this one: it does not depend on what else the machine does.
     achieved, low, high : float
-        Factor by which the slow array's reads became slower as a clock sees it, against runs without delay and relative to the fast array
-        beside it; 95 % bootstrap interval over rounds of some milliseconds. On a busy machine it is larger than what was injected: a
-        thread that takes longer is preempted more often, and finds its caches cold.
+        Factor by which the slow array's reads became slower as a clock sees it, against reads of the same pages moments later without
+        delay; 95 % bootstrap interval over rounds of some 20 ms, of runs made after the delay ratio was chosen.
+    injected : float
+        The delay's own part of it. What is achieved is a little more: while a thread is held up, its caches cool.
     fast_factor : float
         The same of the array that is not slow, which should have stayed at 1.
     """
@@ -67,10 +65,10 @@ class Calibration:
     machine: str
     factor: float
     delay_ratio: float
-    injected: float
     achieved: float
     low: float
     high: float
+    injected: float
     fast_factor: float
 
 
@@ -88,7 +86,9 @@ class ProbeRun(NamedTuple):
 
     fast_ns: NDArray[np.float64]
     slow_ns: NDArray[np.float64]
-    reads_per_round: int  # of each array
+    plain_fast_ns: NDArray[np.float64]  # in the same round, with the delay held off
+    plain_slow_ns: NDArray[np.float64]
+    reads_per_round: int  # of each array and kind
     delay_ns: int
 
     @property
@@ -98,29 +98,15 @@ class ProbeRun(NamedTuple):
         return all_ns / (all_ns - self.delay_ns)
 
 
-def compare(plain: Sequence[ProbeRun], slowed: Sequence[ProbeRun], seed: int = 0) -> Factors:
-    """How much slower the arrays became.
+_TIMES = ("fast_ns", "slow_ns", "plain_fast_ns", "plain_slow_ns")
 
-    The slow array's time is taken relative to the fast array's of the same runs, so that what disturbs a whole run cancels.
 
-    Parameters
-    ----------
-    plain, slowed
-        Without delay, and with it.
-    """
-    rng = np.random.default_rng(seed)
-    plain_fast, plain_slow, fast, slow = (
-        np.concatenate([getattr(run, name) for run in runs]) for runs in (plain, slowed) for name in ("fast_ns", "slow_ns")
-    )
-
-    def resampled(own_slow: NDArray[np.float64], own_fast: NDArray[np.float64]) -> NDArray[np.float64]:
-        chosen = rng.integers(0, len(own_slow), (_RESAMPLES, len(own_slow)))
-        ratios: NDArray[np.float64] = own_slow[chosen].mean(axis=1) / own_fast[chosen].mean(axis=1)
-        return ratios
-
-    factor = (slow.mean() / fast.mean()) / (plain_slow.mean() / plain_fast.mean())
-    low, high = np.percentile(resampled(slow, fast) / resampled(plain_slow, plain_fast), [_TAIL_PERCENT, 100 - _TAIL_PERCENT])
-    return Factors(float(factor), float(low), float(high), float(fast.mean() / plain_fast.mean()))
+def compare(runs: Sequence[ProbeRun], seed: int = 0) -> Factors:
+    """How much slower the arrays became by the delay, over the rounds of all runs."""
+    fast, slow, plain_fast, plain_slow = (np.concatenate([getattr(run, name) for run in runs]) for name in _TIMES)
+    rounds = np.random.default_rng(seed).integers(0, len(slow), (_RESAMPLES, len(slow)))
+    low, high = np.percentile(slow[rounds].mean(axis=1) / plain_slow[rounds].mean(axis=1), [_TAIL_PERCENT, 100 - _TAIL_PERCENT])
+    return Factors(float(slow.mean() / plain_slow.mean()), float(low), float(high), float(fast.mean() / plain_fast.mean()))
 
 
 class Probe:
@@ -149,15 +135,12 @@ class Probe:
         if result.exit_status != 0 or not counters:
             raise _failure(f"tierprof-probe ended with status {result.exit_status}")
         found = json.loads(output.read_text(encoding="ascii"))
-        fast_ns, slow_ns = (np.array([one[name] for one in found["rounds"]]) for name in ("fast_ns", "slow_ns"))
-        return ProbeRun(fast_ns, slow_ns, int(found["reads_per_round"]), total(counters, "emul_delay_ns"))
+        times = (np.array([one[name] for one in found["rounds"]]) for name in _TIMES)
+        return ProbeRun(*times, int(found["reads_per_round"]), total(counters, "emul_delay_ns"))
 
-    def check(self, delay_ratio: float, *, pairs: int = _CHECKS, threads: int = 1, seconds: float = _SECONDS) -> Factors:
-        """Run it without delay and with it in turn, and compare."""
-        runs = [
-            (self.run(0.0, threads=threads, seconds=seconds), self.run(delay_ratio, threads=threads, seconds=seconds)) for _ in range(pairs)
-        ]
-        return compare([plain for plain, _ in runs], [slowed for _, slowed in runs])
+    def runs(self, delay_ratio: float, *, count: int = _RUNS, threads: int = 1) -> list[ProbeRun]:
+        """Run it several times."""
+        return [self.run(delay_ratio, threads=threads) for _ in range(count)]
 
 
 def _command(seconds: float, threads: int = 1) -> list[str]:
@@ -224,14 +207,14 @@ def _keep(calibration: Calibration) -> None:
         part.replace(path)
 
 
-def search(factor: float, injected_by: Callable[[float], float]) -> tuple[float, float]:
+def search(factor: float, achieved_by: Callable[[float], float]) -> tuple[float, float]:
     """The delay ratio that gives the factor: measured, corrected in proportion, and again.
 
     Parameters
     ----------
     factor
         What is wanted.
-    injected_by
+    achieved_by
         Measures the factor that a delay ratio gives.
 
     Returns
@@ -247,7 +230,7 @@ def search(factor: float, injected_by: Callable[[float], float]) -> tuple[float,
     ratio = factor - 1.0
     best: tuple[float, float] | None = None
     for _step in range(_MAX_STEPS):
-        found = injected_by(ratio)
+        found = achieved_by(ratio)
         if best is None or abs(found - factor) < abs(best[1] - factor):
             best = (ratio, found)
         if abs(found / factor - 1.0) <= _NEAR:
@@ -279,8 +262,9 @@ def calibrate(factor: float, *, anew: bool = False) -> Calibration:
     if known is not None:
         return known
     with prepared_probe() as probe:
-        ratio, injected = search(factor, lambda tried: probe.run(tried).injected)
-        found = probe.check(ratio)
-    calibration = Calibration(_FORMAT, machine, factor, ratio, injected, found.slow, found.low, found.high, found.fast)
+        ratio, _ = search(factor, lambda tried: compare(probe.runs(tried)).slow)
+        runs = probe.runs(ratio)
+    found, injected = compare(runs), float(np.mean([run.injected for run in runs]))
+    calibration = Calibration(_FORMAT, machine, factor, ratio, found.slow, found.low, found.high, injected, found.fast)
     _keep(calibration)
     return calibration

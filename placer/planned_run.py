@@ -1,6 +1,7 @@
 """One timed run of a program under a plan, with what the shim counted: what measuring and verifying are made of."""
 
 import shutil
+import signal
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from tierprof.base.errors import CommandError
 from tierprof.placer.achieved import counters_of, tiers_achieved
 from tierprof.placer.baseline_plans import all_slow
 from tierprof.placer.enforce import enforcement_env
 from tierprof.placer.plan import Plan, PlannedObject
 from tierprof.placer.runlog import ALL, NONE
 from tierprof.placer.tiers import TierSpec
-from tierprof.profiler.launch import LaunchOptions, launch
+from tierprof.profiler.launch import LaunchOptions, LaunchResult, launch
 from tierprof.profiler.trace import Trace
 
 #: Allocations are counted, not listed: the shim's own cost is the same in every run, and as small as it can be.
@@ -47,10 +49,24 @@ def run_under_plan(command: Sequence[str], plan: Plan, recipes: pa.Table | None)
         environment = enforcement_env(plan, folder, recipes)
         options = LaunchOptions(source="none", env=environment, small_period_bytes=0, max_trace_bytes=_RECORD_BYTES, discard_stdout=True)
         result = launch(list(command), folder / "raw", options)
+        check_not_stopped(result)
         served = tiers_achieved(counters_of(folder / "raw"), plan).set_index("tier")["allocations"]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return PlannedRun(result.exit_status, result.wall_s, result.user_s + result.system_s, int(served[plan.tiers[-1].name]))
+
+
+def check_not_stopped(result: LaunchResult) -> None:
+    """Raise if a signal asked for an end of it all: what the program made of the signal is no measurement.
+
+    Raises
+    ------
+    CommandError
+        If this process got a signal while the program ran.
+    """
+    if result.signal_received:
+        name = signal.Signals(result.signal_received).name
+        raise CommandError("the runs were stopped", f"{name} arrived", "give the same command again (measure goes on where it stopped)")
 
 
 class InterventionRunner:

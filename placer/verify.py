@@ -15,7 +15,7 @@ from tierprof.placer.baseline_plans import all_fast
 from tierprof.placer.binary import tier_order
 from tierprof.placer.enforce import enforcement_env
 from tierprof.placer.plan import Plan
-from tierprof.placer.planned_run import PlannedRun, run_under_plan
+from tierprof.placer.planned_run import PlannedRun, check_not_stopped, run_under_plan
 from tierprof.profiler.convert import convert
 from tierprof.profiler.launch import LaunchOptions, launch
 from tierprof.profiler.trace import Trace, create_trace_folder
@@ -143,6 +143,7 @@ def _record(plan: Plan, command: Sequence[str], recipes: pa.Table | None, folder
     raw = folder / "raw"
     options = LaunchOptions(source="none", env=enforcement_env(plan, folder, recipes), small_period_bytes=0, discard_stdout=True)
     result = launch(list(command), raw, options)
+    check_not_stopped(result)
     tiers = tiers_achieved(counters_of(raw), plan)
     trace = create_trace_folder(folder / "verify.trace", command)
     convert(raw, trace, result, list(command), plan=plan.path, tiers=[tier.name for tier in tier_order(plan)])

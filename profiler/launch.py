@@ -56,6 +56,7 @@ class LaunchResult:
     start_ns: int  # CLOCK_MONOTONIC, just before exec
     end_ns: int
     preloaded: bool
+    signal_received: int = 0  # the last that came for this process, and went on to the program; 0: none
     peak_rss_bytes: int = 0
     minor_faults: int = 0
     major_faults: int = 0
@@ -107,8 +108,10 @@ class _Relay:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._early: list[int] = []
+        self.received = 0  # the last signal; 0: none
 
     def __call__(self, number: int, _frame: object) -> None:
+        self.received = number
         if self._process is None:
             self._early.append(number)
         else:
@@ -120,9 +123,9 @@ class _Relay:
         for number in self._early:
             process.send_signal(number)
 
-
-def _stay(_number: int, _frame: object) -> None:
-    """Outlive the program: it decides what the terminal's signals mean, and gets them by itself."""
+    def stay(self, number: int, _frame: object) -> None:
+        """Outlive the program: it decides what the terminal's signals mean, and gets them by itself."""
+        self.received = number
 
 
 @contextmanager
@@ -136,8 +139,8 @@ def _signals_relayed() -> Iterator[_Relay]:
         yield relay
         return
     handlers: dict[signal.Signals, Callable[[int, object], None]] = {
-        signal.SIGINT: _stay,
-        signal.SIGQUIT: _stay,
+        signal.SIGINT: relay.stay,
+        signal.SIGQUIT: relay.stay,
         signal.SIGTERM: relay,
         signal.SIGHUP: relay,
     }
@@ -152,8 +155,8 @@ def _signals_relayed() -> Iterator[_Relay]:
             signal.signal(number, handler_before)
 
 
-def _start_and_wait(arguments: list[str], stdout: int | None) -> int:
-    """The launcher's exit status; negative if a signal ended it."""
+def _start_and_wait(arguments: list[str], stdout: int | None) -> tuple[int, int]:
+    """The launcher's exit status, negative if a signal ended it; and the last signal that this process got meanwhile, or 0."""
     with _signals_relayed() as relay:
         try:
             # Descriptors that the user's shell handed on (a make jobserver, <(...)) are the program's too.
@@ -162,7 +165,7 @@ def _start_and_wait(arguments: list[str], stdout: int | None) -> int:
             why = (error.strerror or str(error)).lower()
             raise CommandError("the command cannot be started", why, "shorten its arguments or environment") from error
         relay.attach(process)
-        return process.wait()
+        return process.wait(), relay.received
 
 
 def _report(raw: Path) -> dict[str, Any]:
@@ -251,11 +254,12 @@ def launch(
         arguments += ["--env", f"{name}={value}"]
     if stdout is None and options.discard_stdout:
         stdout = subprocess.DEVNULL
-    status = _start_and_wait([*arguments, "--", *command], stdout)
+    status, received = _start_and_wait([*arguments, "--", *command], stdout)
     report = _report(raw)
     if report.get("exec_error"):
         why = os.strerror(report["exec_error"]).lower()
         raise CommandError(f"{command[0]} cannot be run", why, "check that it is a program for this machine")
     if not report and status == _STATUS_LAUNCHER_FAILED:
         raise TierprofError(f"folder {raw} cannot be recorded into", "the launcher's line above says why", "choose another folder")
-    return replace(_result(report, status, source, preloaded, notes), plan=options.plan, tiers=options.tiers)
+    result = _result(report, status, source, preloaded, notes)
+    return replace(result, plan=options.plan, tiers=options.tiers, signal_received=received)

@@ -197,7 +197,15 @@ def make_trace(tmp_path: Path) -> Callable[..., Trace]:
         lives = [(site, size, birth, death) for site, size, birth, death in allocations]
         table = pd.DataFrame(lives, columns=["site", "size_bytes", "birth_ns", "death_ns"]).astype({"death_ns": "Int64"})
         table = table.assign(
-            allocation=range(len(table)), pid=1, tid=1, address=4096, kind="malloc", weight=1.0, resident_bytes=None, tier="dram", inherited=False
+            allocation=range(len(table)),
+            pid=1,
+            tid=1,
+            address=4096,
+            kind="malloc",
+            weight=1.0,
+            resident_bytes=None,
+            tier="dram",
+            inherited=False,
         )
         trace.write("allocations", table)
         for empty in ("samples", "modules"):

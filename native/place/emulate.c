@@ -19,7 +19,7 @@
 #include "sigtrap.h"
 
 #define TPI_COOKIE 0x7469657270726f66ull /* "tierprof": tells our events from the program's */
-#define TPI_SPIN_NS 20000ull /* between two looks at the thread's CPU time, which is a system call */
+#define TPI_PAUSES 128 /* some microseconds, between two looks at the CPU time, which are system calls */
 #define TPI_LOWEST_FD 100
 
 static struct {
@@ -47,12 +47,9 @@ static void tpi_count(uint64_t *counter, uint64_t by) {
 /* Spins until the thread has used so much CPU time: what a preempted thread sleeps does not count as delay.
  */
 static void tpi_spin_until(uint64_t cpu_ns) {
-    for (uint64_t now; (now = tpi_thread_cpu_ns()) < cpu_ns;) {
-        uint64_t left = cpu_ns - now < TPI_SPIN_NS ? cpu_ns - now : TPI_SPIN_NS;
-        uint64_t start = tp_now_ns();
-        while (tp_now_ns() - start < left)
+    while (tpi_thread_cpu_ns() < cpu_ns)
+        for (int i = 0; i < TPI_PAUSES; i++)
             tpi_pause();
-    }
 }
 
 /* Which recipe belongs to the instruction. Nothing is cached: the object's build-id is a few loads away, and

@@ -8,6 +8,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tierprof.base.schema import ALLOCATIONS
 from tierprof.placer.achieved import TIER_COUNTERS, objects_achieved, peaks, tiers_achieved, total
 from tierprof.placer.enforce import enforcement_env
 from tierprof.placer.plan import Plan, PlannedObject
@@ -55,7 +56,8 @@ def test_objects_are_told_with_where_they_were(make_trace: Callable[..., Trace])
     ]
     frame = pd.DataFrame(rows, columns=["site", "tier", "size_bytes", "birth_ns", "death_ns", "kind", "inherited"])
     frame = frame.astype({"death_ns": "Int64"})
-    trace.write("allocations", frame.assign(allocation=range(len(frame)), pid=1, tid=1, address=4096, weight=1.0))
+    others = {name: None for name in ALLOCATIONS.names if name not in frame}
+    trace.write("allocations", frame.assign(**others))
     objects = (PlannedObject(KEYS[0], "slow", "a", bytes=150), PlannedObject(KEYS[1], "slow", "b"), PlannedObject(KEYS[2], "dram", "c"))
     # WHEN that is compared with the plan
     table = objects_achieved(trace, Plan((DRAM, SLOW), "dram", objects)).set_index(["name", "tier"])

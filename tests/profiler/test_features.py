@@ -20,7 +20,16 @@ def sites(count: int) -> pd.DataFrame:
 
 
 def allocations(*rows: dict) -> pd.DataFrame:
-    default = {"pid": 1, "tid": 1, "kind": "malloc", "weight": 1.0, "resident_bytes": None, "tier": "dram", "inherited": False, "death_ns": None}
+    default = {
+        "pid": 1,
+        "tid": 1,
+        "kind": "malloc",
+        "weight": 1.0,
+        "resident_bytes": None,
+        "tier": "dram",
+        "inherited": False,
+        "death_ns": None,
+    }
     table = pd.DataFrame([{**default, "allocation": number, **row} for number, row in enumerate(rows)], columns=ALLOCATIONS.names)
     return table.astype({"death_ns": "Int64", "address": np.uint64, "size_bytes": np.uint64})
 

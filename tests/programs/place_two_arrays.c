@@ -1,5 +1,5 @@
-/* place_two_arrays.c - two objects of fixed size, a fixed number of random reads of each: the first is read four times as often.
- * With an argument it ends with that status. */
+/* place_two_arrays.c - two objects of fixed size, a fixed number of random reads of each: the first is read
+ * four times as often. With an argument it ends with that status. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
