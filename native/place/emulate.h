@@ -4,6 +4,9 @@
  * registers). A recipe gives the address that the interrupted instruction waited for; if the page is in an
  * emulated tier, the handler spins as long as the tier's delay ratio times the useful time since it last
  * returned. What stalls is what slows, thread by thread, in proportion.
+ *
+ * The event lives as long as its descriptor (100 or above): a program that closes all descriptors ends the
+ * delay.
  */
 #ifndef TP_EMULATE_H
 #define TP_EMULATE_H

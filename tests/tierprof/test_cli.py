@@ -9,7 +9,7 @@ from tierprof import cli
 
 
 def tierprof(*args: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "tierprof", *args], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-P", "-m", "tierprof", *args], capture_output=True, text=True, check=False)
 
 
 def test_an_unknown_command_is_told_in_one_line_with_the_nearest_verb() -> None:
