@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args()
     with prepared_probe() as probe:
-        ratios = {factor: search(factor, lambda ratio: compare(probe.runs(ratio)).slow)[0] for factor in FACTORS}
+        ratios = {factor: search(factor, lambda ratio: compare(probe.runs(ratio)).slow) for factor in FACTORS}
         rows = [measure(probe, factor, ratios[factor], threads, args.repeats) for threads in args.threads for factor in FACTORS]
     if args.json:
         emit_json(rows)

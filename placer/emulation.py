@@ -36,7 +36,7 @@ _PROFILE_SECONDS = 0.5
 _SECONDS = 0.9  # of a run that is timed
 _RUNS = 2  # for each delay ratio that is tried, and as many again to check the one that is taken
 _MAX_STEPS = 3
-_NEAR = 0.03  # relative distance from the asked factor at which the search is content
+_NEAR = 0.03  # relative correction of the delay with which the search ends
 
 _RESAMPLES = 2000
 _TAIL_PERCENT = 2.5
@@ -135,8 +135,8 @@ class Probe:
         if result.exit_status != 0 or not counters:
             raise _failure(f"tierprof-probe ended with status {result.exit_status}")
         found = json.loads(output.read_text(encoding="ascii"))
-        times = (np.array([one[name] for one in found["rounds"]]) for name in _TIMES)
-        return ProbeRun(*times, int(found["reads_per_round"]), total(counters, "emul_delay_ns"))
+        fast, slow, plain_fast, plain_slow = (np.array([one[name] for one in found["rounds"]]) for name in _TIMES)
+        return ProbeRun(fast, slow, plain_fast, plain_slow, int(found["reads_per_round"]), total(counters, "emul_delay_ns"))
 
     def runs(self, delay_ratio: float, *, count: int = _RUNS, threads: int = 1) -> list[ProbeRun]:
         """Run it several times."""
@@ -207,8 +207,8 @@ def _keep(calibration: Calibration) -> None:
         part.replace(path)
 
 
-def search(factor: float, achieved_by: Callable[[float], float]) -> tuple[float, float]:
-    """The delay ratio that gives the factor: measured, corrected in proportion, and again.
+def search(factor: float, achieved_by: Callable[[float], float]) -> float:
+    """The delay ratio that gives the factor: measured, corrected in proportion, and again until the correction is small.
 
     Parameters
     ----------
@@ -217,29 +217,22 @@ def search(factor: float, achieved_by: Callable[[float], float]) -> tuple[float,
     achieved_by
         Measures the factor that a delay ratio gives.
 
-    Returns
-    -------
-    tuple
-        The best ratio that was measured, and the factor that it gave.
-
     Raises
     ------
     TierError
         If delays have no effect.
     """
     ratio = factor - 1.0
-    best: tuple[float, float] | None = None
+    gains: list[float] = []  # slowdown for each second of delay a second; two are averaged, because each is noisy
     for _step in range(_MAX_STEPS):
         found = achieved_by(ratio)
-        if best is None or abs(found - factor) < abs(best[1] - factor):
-            best = (ratio, found)
-        if abs(found / factor - 1.0) <= _NEAR:
-            break
         if found < 1.0 + 0.1 * ratio:
             raise _failure(f"a delay of {ratio:.2f}s for each second made reads {found:.2f} times as slow instead of {1 + ratio:.2f} times")
-        ratio *= float(np.clip((factor - 1.0) / (found - 1.0), 0.5, 2.0))
-    assert best is not None
-    return best
+        gains.append((found - 1.0) / ratio)
+        before, ratio = ratio, (factor - 1.0) / float(np.mean(gains[-2:]))
+        if abs(ratio / before - 1.0) <= _NEAR:
+            break
+    return ratio
 
 
 def calibrate(factor: float, *, anew: bool = False) -> Calibration:
@@ -262,7 +255,7 @@ def calibrate(factor: float, *, anew: bool = False) -> Calibration:
     if known is not None:
         return known
     with prepared_probe() as probe:
-        ratio, _ = search(factor, lambda tried: compare(probe.runs(tried)).slow)
+        ratio = search(factor, lambda tried: compare(probe.runs(tried)).slow)
         runs = probe.runs(ratio)
     found, injected = compare(runs), float(np.mean([run.injected for run in runs]))
     calibration = Calibration(_FORMAT, machine, factor, ratio, found.slow, found.low, found.high, injected, found.fast)

@@ -46,7 +46,8 @@ enum tp_record_type {
     TP_FREE = 2,  /* the allocation at address ends; size 0; aux: its resident pages + 1, 0: not known */
     TP_MAP = 3,   /* mmap or mremap made [address, address+size); aux: its protection, 0 also if mremap */
     TP_UNMAP = 4, /* [address, address+size) is gone; may cover parts of several maps */
-    TP_SMALL = 5, /* a sampled small allocation; aux: bytes it stands for / size, at least 1; ends with a TP_FREE */
+    TP_SMALL =
+        5, /* a sampled small allocation; aux: bytes it stands for / size, at least 1; ends with a TP_FREE */
     TP_RESIDENT = 6, /* of the allocation at address, alive at the process's orderly end; aux as of TP_FREE */
 };
 
@@ -106,7 +107,8 @@ struct tp_meta_site {
     uint32_t n_frames;
     uint64_t key_hi, key_lo;
     uint32_t tier;  /* what the plan said */
-    uint32_t flags; /* 1: stack cut short; 2: named by the plan; 4: a pool of small objects, cut at its allocator */
+    uint32_t flags; /* 1: stack cut short; 2: named by the plan; 4: a pool of small objects, cut at its
+                       allocator */
 };
 
 struct tp_meta_frame {

@@ -29,8 +29,8 @@ bool tp_owners_add(tp_guard *guard, const struct tp_owner *owner);
 bool tp_owners_take(tp_guard *guard, uintptr_t address, struct tp_owner *owner);
 bool tp_owners_get(tp_guard *guard, uintptr_t address, struct tp_owner *owner);
 
-/* Walks the owners, one a call, from a cursor of zeros; false at the end. No lock is held between calls: owners
- * that come and go meanwhile may be missed. */
+/* Walks the owners, one a call, from a cursor of zeros; false at the end. No lock is held between calls:
+ * owners that come and go meanwhile may be missed. */
 struct tp_owners_cursor {
     unsigned shard;
     size_t at;

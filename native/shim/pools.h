@@ -1,5 +1,6 @@
 /* pools.h - allocators that map large pieces and carve small objects out of them. Who happened to need the
- * next piece says nothing of what will lie in it, so the stack is cut at the allocator: one pool, one site. */
+ * next piece says nothing of what will lie in it, so the stack is cut at the allocator: one pool, one site.
+ */
 #ifndef TP_POOLS_H
 #define TP_POOLS_H
 

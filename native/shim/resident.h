@@ -1,5 +1,5 @@
-/* resident.h - how much of an allocation the program ever had in memory, asked when it ends. First touches are
- * sampled and huge pages fault once for 512 pages; this is exact.
+/* resident.h - how much of an allocation the program ever had in memory, asked when it ends. First touches
+ * are sampled and huge pages fault once for 512 pages; this is exact.
  */
 #ifndef TP_RESIDENT_H
 #define TP_RESIDENT_H

@@ -127,7 +127,8 @@ static void tpi_append(struct tpi_named_stack *stack, uint32_t module, uint64_t 
 }
 
 static bool tpi_is_pool(const struct tp_backtrace *backtrace, const struct tp_object *objects) {
-    return backtrace->n_frames > 0 && objects[0].end != 0 && tp_pool_maps_at(&objects[0], backtrace->frames[0]);
+    return backtrace->n_frames > 0 && objects[0].end != 0 &&
+           tp_pool_maps_at(&objects[0], backtrace->frames[0]);
 }
 
 static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace,

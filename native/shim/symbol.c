@@ -1,4 +1,5 @@
-/* symbol.c - see symbol.h. The layout of DT_GNU_HASH: Drepper, "How To Write Shared Libraries", and binutils. */
+/* symbol.c - see symbol.h. The layout of DT_GNU_HASH: Drepper, "How To Write Shared Libraries", and binutils.
+ */
 #include "symbol.h"
 
 #include <elf.h>
@@ -6,7 +7,7 @@
 #include <string.h>
 
 struct tpi_tables {
-    const ElfW(Sym) *symbols;
+    const ElfW(Sym) * symbols;
     const char *names;
     const uint32_t *hash;
 };
@@ -31,7 +32,8 @@ static bool tpi_find_tables(const struct tp_object *object, struct tpi_tables *t
 
 static uint32_t tpi_gnu_hash(const char *name) {
     uint32_t hash = 5381;
-    for (; *name != 0; name++) hash = hash * 33 + (uint8_t)*name;
+    for (; *name != 0; name++)
+        hash = hash * 33 + (uint8_t)*name;
     return hash;
 }
 

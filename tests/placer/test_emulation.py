@@ -188,20 +188,19 @@ def test_the_injected_factor_follows_from_delay_and_time() -> None:
 
 
 @pytest.mark.parametrize("factor", [1.2, 2.0, 3.0])
-@pytest.mark.parametrize("recognised", [0.5, 0.97, 1.1])
+@pytest.mark.parametrize("recognised", [0.5, 0.97, 1.3])
 def test_the_search_finds_the_delay(factor: float, recognised: float) -> None:
-    # GIVEN a machine on which a part of the stalls is recognised
+    # GIVEN a machine on which a part of the stalls is recognised, and which grows slower than in proportion
     tried = []
 
     def achieved_by(ratio: float) -> float:
         tried.append(ratio)
-        return 1.0 + recognised * ratio
+        return 1.0 + recognised * ratio**1.05
 
-    # THEN the delay makes up for the rest, in few steps
-    ratio, found = search(factor, achieved_by)
-    assert found == pytest.approx(factor, rel=0.03)
-    assert found == achieved_by(ratio)
-    assert len(tried) <= 3  # with the one just above
+    # THEN the delay makes up for that, in few steps
+    ratio = search(factor, achieved_by)
+    assert achieved_by(ratio) == pytest.approx(factor, rel=0.02)
+    assert len(tried) <= 4  # with the one just above
 
 
 def test_delays_without_effect_are_told() -> None:

@@ -1,4 +1,5 @@
-/* resident.c N - touches every other page of N pages and frees them; touches all of N pages and keeps them. */
+/* resident.c N - touches every other page of N pages and frees them; touches all of N pages and keeps them.
+ */
 #include <stdlib.h>
 #include <sys/mman.h>
 
