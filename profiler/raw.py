@@ -309,8 +309,8 @@ def _add(stream: MetaStream, kind: int, payload: bytes) -> None:
         site, n_frames, key_hi, key_lo, tier, flags = _SITE_FIXED.unpack_from(payload)
         frames = np.frombuffer(payload, FRAME, n_frames, _SITE_FIXED.size)
         key = f"{key_hi:016x}{key_lo:016x}"
-        marks = (bool(flags & bit) for bit in (_SITE_TRUNCATED, _SITE_NAMED, _SITE_POOL))
-        stream.sites[site] = MetaSite(site, key, tier, *marks, frames)
+        truncated, named, pool = (bool(flags & bit) for bit in (_SITE_TRUNCATED, _SITE_NAMED, _SITE_POOL))
+        stream.sites[site] = MetaSite(site, key, tier, truncated, named, pool, frames)
     elif kind == _NOTE:
         code, value, time_ns = _NOTE_FIXED.unpack_from(payload)
         stream.notes.append(MetaNote(code, value, time_ns, _text(payload[_NOTE_FIXED.size :].removesuffix(b"\0"))))
