@@ -119,7 +119,7 @@ def test_where_perf_is_forbidden_the_program_runs_without_delay_and_a_note_says_
     write_plan(tmp_path / "plan.bin", Plan((TierSpec("dram"), SLOW), "slow"), {"slow": 1.0})
     write_recipes(tmp_path / "recipes.bin", RECIPES.empty_table())
     env = {"TIERPROF_PLAN": str(tmp_path / "plan.bin"), "TIERPROF_RECIPES": str(tmp_path / "recipes.bin")}
-    run = run_shim(compile_program("place_no_perf"), str(compile_program("place_basic")), env=env)
+    run = run_shim(compile_program("no_perf"), str(compile_program("place_basic")), env=env)
     if run.completed.returncode == 77:
         pytest.skip("this kernel has no seccomp filters")
     assert run.completed.stdout == b"good\n"
