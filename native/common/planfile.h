@@ -25,7 +25,7 @@ enum tp_tier_kind {
 struct tp_plan_tier {
     char name[32];
     uint32_t kind;
-    uint32_t spill; /* tier that takes over when this one is full, or TP_TIER_NONE: system */
+    uint32_t spill;          /* tier that takes over when this one is full, or TP_TIER_NONE: system */
     uint64_t capacity_bytes; /* UINT64_MAX: no limit */
     uint64_t number;
     double delay_ratio; /* emulated: seconds of delay per sampled second of stall */
@@ -73,7 +73,8 @@ enum tp_confidence {
     TP_CONF_EXACT = 3,
 };
 
-/* A module without a build-id goes by FNV-1a of its file's name, and the file's size, 8 bytes each. 64 bytes. */
+/* A module without a build-id goes by FNV-1a of its file's name, and the file's size, 8 bytes each. 64 bytes.
+ */
 struct tp_recipe_module {
     uint8_t build_id[32];
     uint32_t build_id_bytes, n_recipes;

@@ -1,4 +1,5 @@
-/* Touches every second page of a fresh mapping, once, and prints where it lies: hexadecimal start, pages, page size. */
+/* Touches every second page of a fresh mapping, once, and prints where it lies: hexadecimal start, pages,
+ * page size. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -9,7 +10,8 @@ int main(int argc, char **argv) {
     char *start = mmap(NULL, pages * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (start == MAP_FAILED) return 1;
     madvise(start, pages * page, MADV_NOHUGEPAGE);
-    for (size_t i = 0; i < pages; i += 2) ((volatile char *)start)[i * page + i % page] = 1;
+    for (size_t i = 0; i < pages; i += 2)
+        ((volatile char *)start)[i * page + i % page] = 1;
     printf("%lx %zu %zu\n", (unsigned long)start, pages, page);
     return 0;
 }

@@ -1,4 +1,5 @@
-/* Forks twenty children, each of which fills 64 KiB and ends with its number; prints the sum of their statuses. */
+/* Forks twenty children, each of which fills 64 KiB and ends with its number; prints the sum of their
+ * statuses. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@ int main(void) {
         _exit(memory[65535]);
     }
     int status, sum = 0;
-    while (wait(&status) > 0) sum += WEXITSTATUS(status);
+    while (wait(&status) > 0)
+        sum += WEXITSTATUS(status);
     printf("%d\n", sum);
     return 0;
 }

@@ -1,8 +1,11 @@
-/* Says `ready`, then waits: SIGTERM ends it with status 7, SIGHUP prints `hangup`, the end of its input ends it with status 0. */
+/* Says `ready`, then waits: SIGTERM ends it with status 7, SIGHUP prints `hangup`, the end of its input ends
+ * it with status 0. */
 #include <signal.h>
 #include <unistd.h>
 
-static void on_term(int number) { _exit(7); }
+static void on_term(int number) {
+    _exit(7);
+}
 static void on_hangup(int number) {
     if (write(1, "hangup\n", 7) < 0) _exit(1);
 }
@@ -13,6 +16,7 @@ int main(void) {
     sigaction(SIGHUP, &hangup, NULL);
     if (write(1, "ready\n", 6) < 0) return 1;
     char byte;
-    while (read(0, &byte, 1) > 0) continue;
+    while (read(0, &byte, 1) > 0)
+        continue;
     return 0;
 }

@@ -1,5 +1,5 @@
-/* Computes in one loop between two labels until it has used a tenth of a second of CPU time in it; prints the labels' addresses.
- * Register R12 holds 0x7ee7 in the loop. */
+/* Computes in one loop between two labels until it has used a tenth of a second of CPU time in it; prints the
+ * labels' addresses. Register R12 holds 0x7ee7 in the loop. */
 #include <stdio.h>
 #include <time.h>
 
@@ -23,7 +23,8 @@ __attribute__((noinline, noclone)) static void spin(void) {
 }
 
 int main(void) {
-    while (cpu_s() < 0.1) spin();
+    while (cpu_s() < 0.1)
+        spin();
     printf("%lx %lx\n", (unsigned long)spin_start, (unsigned long)spin_end);
     return 0;
 }
