@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierprof.profiler.allocations import ALLOC, FLAG_FILE, FREE, KINDS, MAP, SMALL, UNMAP, live_at, match_records
+from tierprof.profiler.allocations import ALLOC, FLAG_FILE, FREE, KINDS, MAP, RESIDENT, SMALL, UNMAP, live_at, match_records
 from tierprof.profiler.join import never
 from tierprof.profiler.raw import RECORD
 
@@ -51,6 +51,16 @@ def test_a_sampled_small_allocation_carries_its_weight() -> None:
     assert KINDS[table["kind"].iloc[0]] == "small"
     assert table["weight"].tolist() == [8192.0]
     assert spans(table) == [(0x1000, 64, 10, 12)]
+
+
+def test_what_was_resident_at_the_end_is_told_by_the_free_or_the_exit() -> None:
+    # GIVEN two frees, one of which asked for the pages (3, noted as 4), and an allocation that is alive at the exit with one page
+    rows = records((ALLOC, 10, 0x1000, 4 * 4096), (ALLOC, 10, 0x9000, 64), (ALLOC, 11, 0x20000, 2 * 4096), (FREE, 20, 0x9000, 0))
+    rows = np.concatenate((rows, records((FREE, 20, 0x1000, 0), aux=4), records((RESIDENT, 30, 0x20000, 2 * 4096), aux=2)))
+    table = match_records(rows).sort_values("address")
+    # THEN each has its bytes, null where nobody asked, and who is alive at the exit stays alive
+    assert spans(table) == [(0x1000, 4 * 4096, 10, 20), (0x9000, 64, 10, 20), (0x20000, 2 * 4096, 11, -1)]
+    assert table["resident_bytes"].fillna(-1).tolist() == [3 * 4096, -1, 4096]
 
 
 def test_mappings_of_files_are_told_from_others() -> None:

@@ -107,6 +107,20 @@ def test_stalls_are_shares_of_all_sampled_time_and_faults_of_all_faults() -> Non
     assert table["first_touch_main"].tolist() == [0, 1]
 
 
+def test_the_touched_share_is_exact_where_most_bytes_were_asked_for() -> None:
+    # GIVEN a huge-paged object: one sampled fault, all of it resident; and one of which only the smaller part was asked for
+    allocated = allocations(
+        {"site": 0, "address": 1 << 30, "size_bytes": 1 << 21, "birth_ns": 0, "resident_bytes": 1 << 20},
+        {"site": 1, "address": 1 << 31, "size_bytes": 1 << 22, "birth_ns": 0},
+        {"site": 1, "address": 1 << 32, "size_bytes": 1 << 20, "birth_ns": 0, "resident_bytes": 1 << 20},
+    )
+    fault = {"event": "fault", "weight_s": 10.0}
+    sampled = samples({**fault, "address": 1 << 30}, {**fault, "address": 1 << 31, "site": 1, "allocation": 1})
+    table = features(allocated, sampled)
+    # THEN the first is told exactly, the second by its faults
+    assert table["touched_share"].tolist() == [0.5, 10 / ((1 << 22) + (1 << 20)) * 4096]
+
+
 def test_kinds_of_access_are_shares_of_samples() -> None:
     allocated = allocations({"site": 0, "address": 4096, "size_bytes": 1 << 20, "birth_ns": 0})
     sampled = samples(
