@@ -126,7 +126,9 @@ def _by_model(objects: pd.DataFrame, model: CriticalityRanker, loss_s: float) ->
         raise ModelError("the model cannot be applied", f"the trace lacks {', '.join(missing)}", "profile again, or train again")
     matrix = matrix[list(model.feature_names_in_)]
     seen = (objects["stall_s"] > 0).to_numpy()
-    share = np.where(seen, model.predict_share(matrix), 0.0)
+    share = np.zeros(len(objects))
+    if seen.any():  # the shares are those of the objects that may have one: hundreds of silent ones would dilute the rest
+        share[seen] = model.predict_share(matrix[seen])
     contributions = explain(model, matrix)
     reasons = [
         f"{_rank_words(own, share)}: {_because(parts, bool(own * seen.sum() > 1))}" if own else "no sample fell on it"
