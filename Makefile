@@ -63,6 +63,7 @@ lint: $(VENV)/.tools $(LOG)/tidy.ok ## ruff, mypy, clang-format, clang-tidy
 	@$(VENV)/bin/clang-format --dry-run -Werror $(FORMATTED)
 	@rm -rf $(VIEW) && mkdir -p $(VIEW)/tierprof && ln -s $(wildcard $(CURDIR)/tierprof/*) $(PARTS) $(VIEW)/tierprof/
 	@MYPYPATH=$(VIEW) $(VENV)/bin/mypy -p tierprof
+	@cd benchmarks && MYPYPATH=$(CURDIR)/$(VIEW) $(CURDIR)/$(VENV)/bin/mypy --config-file $(CURDIR)/pyproject.toml *.py
 
 clean: ## remove everything that make has made here (not Debian packages)
 	rm -rf $(BUILD) $(VENV) $(TEST_VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

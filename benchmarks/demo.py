@@ -155,9 +155,8 @@ class Demo:
 
     def write_report(self) -> None:
         """The report that explains the plan."""
-        self.tierprof(
-            "report", self.trace, "--plan", self.folder / f"{LEARNED.plan}.plan", "--model", self.model, "-o", self.report, lines=0
-        )
+        plan = self.folder / f"{LEARNED.plan}.plan"
+        self.tierprof("report", self.trace, "--plan", plan, "--model", self.model, "-o", self.report, show=False)
         self.log.say(f"  open {self.report}")
         self.log.say(f"  this output: {self.folder / 'demo.txt'}")
 
