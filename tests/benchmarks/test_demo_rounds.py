@@ -7,6 +7,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from tierprof.placer.plan import Plan, PlannedObject
+from tierprof.placer.tiers import parse_tier
+
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 NOISE = np.array([-0.05, 0.0, 0.05, 0.02, -0.02])
 TIER = "emulated:2.5"
@@ -40,6 +43,35 @@ def test_baselines_that_lose_tie_and_win(demo_rounds: ModuleType) -> None:
     assert said[1].startswith("The learned plan beats 'first come, first served' by 2.00")
     assert said[2].startswith("'by size' is as good as the learned plan")
     assert said[3].startswith("'by stall share' is better than the learned plan, by 0.50s [0.")
+
+
+def test_no_winner_that_loses_a_round(demo_rounds: ModuleType) -> None:
+    # GIVEN a baseline whose interval lies below the learned plan's, though it lost one round
+    rounds = demo_rounds.Rounds([], Path())
+    rounds.seconds = {way.plan: [5.0 + 2 * (way.plan == "slow")] * 20 for way in demo_rounds.WAYS}
+    rounds.seconds["size"] = [4.5] * 19 + [5.5]
+    assert rounds.difference(demo_rounds.SIZE, demo_rounds.LEARNED).high < 0
+    # THEN it is not called better
+    rounds.seconds["dram"] = [4.0] * 20
+    assert next(line for line in demo_rounds.conclusions(rounds, TIER) if "'by size'" in line).startswith("'by size' is as good")
+
+
+def test_same_plan_is_no_contest(demo_rounds: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN plans of which one differs from the learned one in its reasons only, and another in one object
+    for way in demo_rounds.WAYS:
+        tiers = (parse_tier("dram=dram"), parse_tier("slow=emulated:2.5"))
+        hot = PlannedObject("0" * 32, "slow" if way.plan == "size" else "dram", reason=way.title)
+        Plan(tiers, "slow", (hot,)).save(tmp_path / f"{way.plan}.plan")
+    monkeypatch.setattr(demo_rounds, "run_rounds", lambda *_: None)
+    rounds = demo_rounds.Rounds([], tmp_path)
+    # WHEN they are compared, in rounds that favour the one
+    rounds.run(5)
+    medians = {"dram": 4.0, "slow": 8.0, "learned": 5.0, "first-come": 7.0, "size": 6.0, "stall": 4.5}
+    rounds.seconds = {plan: list(median + NOISE) for plan, median in medians.items()}
+    said = list(demo_rounds.conclusions(rounds, TIER))
+    # THEN equal plans do not win or lose against each other
+    assert said[2].startswith("The learned plan beats 'by size'")
+    assert said[3].startswith("'by stall share' puts every object where the learned plan does: the -0.50s [")
 
 
 def test_no_loss_no_claim(demo_rounds: ModuleType) -> None:
