@@ -14,10 +14,13 @@ TEST_VENV := .venv-test
 TIDY := $(BUILD)/tidy
 VIEW := $(BUILD)/view
 LOG := $(BUILD)/log
+GUEST := $(BUILD)/guest
 
-PACKAGES := gcc libc6-dev cmake ninja-build python3 python3-venv python3-dev
+# valgrind: its headers and libraries are what the exact engine is built from, and its core what it runs on.
+PACKAGES := gcc libc6-dev cmake ninja-build python3 python3-venv python3-dev valgrind
 DEMO_PACKAGES := $(PACKAGES) libmemkind0
 TEST_PACKAGES := $(DEMO_PACKAGES) libgomp1 binutils git
+GUEST_PACKAGES := $(TEST_PACKAGES) qemu-system-x86 busybox-static ndctl daxctl e2fsprogs util-linux
 BENCH_PACKAGES := $(DEMO_PACKAGES) heaptrack
 
 # The package's folders; folders themselves are listed too, so that a removed file counts as a change.
@@ -32,13 +35,13 @@ FORMATTED := $(NATIVE_SOURCES) $(shell find tests -name '*.[ch]')
 
 # A clean name space for what the recipes start: not the caller's packages, and (-P, PYTHONSAFEPATH) not the flat folders here.
 unexport PYTHONPATH
-test: export PYTHONSAFEPATH := 1
+test test-guest: export PYTHONSAFEPATH := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint traces bench clean
+.PHONY: help demo test test-guest lint traces bench validation clean
 help: ## this list
 	@echo "tierprof: which objects of a program deserve fast memory. Targets (each does its own set-up):"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 17
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: $(VENV)/.installed ## the whole loop on a real graph program: profile, measure, train, plan, prove (under 15 minutes)
 	@scripts/install-packages $(DEMO_PACKAGES)
@@ -52,9 +55,17 @@ bench: $(VENV)/.installed ## overhead and speed beside heaptrack and libmemtier
 	@scripts/install-packages $(BENCH_PACKAGES)
 	@$(VENV)/bin/python benchmarks/run_all.py $(ARGS)
 
+validation: $(VENV)/.installed ## the timing model against published measurements of real Optane and DRAM (under 25 minutes; ARGS=--quick: under 4)
+	@scripts/install-packages $(PACKAGES)
+	@$(VENV)/bin/python benchmarks/validation.py $(ARGS)
+
 test: lint $(TEST_VENV)/.installed ## lint, type-check, build the wheel, install it into a clean environment, test that
 	@scripts/install-packages $(TEST_PACKAGES)
 	@$(TEST_VENV)/bin/pytest tests $(ARGS)
+
+test-guest: $(TEST_VENV)/.installed $(GUEST)/initramfs ## placement on real kernel tiers, in emulated machines that have them (under 10 minutes)
+	@scripts/install-packages $(GUEST_PACKAGES)
+	@TIERPROF_GUEST_IMAGE=$(GUEST) $(TEST_VENV)/bin/pytest tests/guest $(ARGS)
 
 lint: $(VENV)/.tools $(LOG)/tidy.ok ## ruff, mypy, clang-format, clang-tidy
 	@echo "== ruff, clang-format, mypy"
@@ -107,7 +118,7 @@ $(LOG)/release.ok: $(SOURCES) $(VENV)/.tools
 	$(call wheel,release,)
 
 $(LOG)/checks.ok: $(SOURCES) $(VENV)/.tools
-	$(call wheel,checks,--config-settings cmake.define.TIERPROF_CHECKS=ON)
+	$(call wheel,checks,--config-settings cmake.define.TIERPROF_CHECKS=ON --config-settings cmake.define.TIERPROF_EXACT=ON)
 
 $(VENV)/.installed: $(LOG)/release.ok
 	$(call quietly,install-release,$(VENV)/bin/pip install --force-reinstall --no-deps $(BUILD)/wheel-release/*.whl)
@@ -117,6 +128,14 @@ $(TEST_VENV)/.installed: $(LOG)/checks.ok $(TEST_VENV)/.requirements
 	$(call quietly,install-checks,$(TEST_VENV)/bin/pip install --force-reinstall --no-deps $(BUILD)/wheel-checks/*.whl)
 	$(call quietly,check-checks,$(TEST_VENV)/bin/pip check)
 	@touch $@
+
+$(GUEST)/kernel.ok: scripts/guest/fetch-kernel
+	@scripts/install-packages $(GUEST_PACKAGES)
+	@scripts/guest/fetch-kernel $(@D)
+	@touch $@
+
+$(GUEST)/initramfs: $(GUEST)/kernel.ok scripts/guest/initramfs.py scripts/guest/init $(TEST_VENV)/.requirements
+	@$(TEST_VENV)/bin/python scripts/guest/initramfs.py $(@D)/modules -o $@
 
 $(LOG)/tidy.ok: $(NATIVE_SOURCES) .clang-tidy CMakeLists.txt native/CMakeLists.txt $(VENV)/.tools
 	@echo "== clang-tidy"

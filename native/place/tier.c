@@ -21,8 +21,9 @@ bool tpi_tier_open(struct tpi_tier *tier) {
     return tier->open;
 }
 
-static void tpi_show_live(struct tp_tier_counters *counters, size_t size) {
-    uint64_t live = __atomic_add_fetch(&counters->live_bytes, size, __ATOMIC_RELAXED);
+/* Only what came to be counts as a peak: a reservation may still fail, when the kernel has no pages. */
+static void tpi_show_peak(struct tp_tier_counters *counters) {
+    uint64_t live = __atomic_load_n(&counters->live_bytes, __ATOMIC_RELAXED);
     uint64_t peak = __atomic_load_n(&counters->peak_bytes, __ATOMIC_RELAXED);
     while (live > peak && !__atomic_compare_exchange_n(&counters->peak_bytes, &peak, live, true,
                                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
@@ -35,13 +36,13 @@ bool tpi_tier_reserve(struct tpi_tier *tier, size_t size) {
         if (before > tier->plan->capacity_bytes || size > tier->plan->capacity_bytes - before) return false;
     } while (!__atomic_compare_exchange_n(&tier->live_bytes, &before, before + size, true, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
-    tpi_show_live(tier->counters, size);
+    __atomic_fetch_add(&tier->counters->live_bytes, size, __ATOMIC_RELAXED);
     return true;
 }
 
 void tpi_tier_reserve_any(struct tpi_tier *tier, size_t size) {
     __atomic_fetch_add(&tier->live_bytes, size, __ATOMIC_RELAXED);
-    tpi_show_live(tier->counters, size);
+    __atomic_fetch_add(&tier->counters->live_bytes, size, __ATOMIC_RELAXED);
 }
 
 void tpi_tier_unreserve(struct tpi_tier *tier, size_t size) {
@@ -52,6 +53,7 @@ void tpi_tier_unreserve(struct tpi_tier *tier, size_t size) {
 void tpi_tier_count(struct tpi_tier *tier, size_t size) {
     __atomic_fetch_add(&tier->counters->allocations, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&tier->counters->total_bytes, size, __ATOMIC_RELAXED);
+    tpi_show_peak(tier->counters);
 }
 
 void tpi_tier_count_spill(struct tpi_tier *tier, size_t size) {

@@ -307,6 +307,8 @@ def test_a_full_folder_spills_instead_of_killing(
     slow = run.tiers.loc["slow"]
     assert slow["allocations"] + slow["spilled_allocations"] == count
     assert 4 * MIB <= slow["total_bytes"] <= 16 * MIB
+    # and never looked as if it had been there
+    assert slow["peak_bytes"] == slow["total_bytes"]
 
 
 def test_a_program_whose_files_may_not_grow_goes_on(
