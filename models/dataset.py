@@ -17,10 +17,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tierprof.base.errors import ModelError
+from tierprof.profiler.exact.features import COLUMNS as EXACT_COLUMNS
 from tierprof.profiler.trace import Trace
 
-#: Numeric columns that are no features: identifiers mean nothing in another program, and the other two say what `stall_s` says.
-NO_FEATURES = ("site", "line", "first_touch_tid", "samples", "stall_share")
+#: Numeric columns that are no features: identifiers mean nothing in another program, the next two say what `stall_s` says, and the rest
+#: are counts of an exact run, which its model makes labels of: a label must not be computed from the features that predict it.
+NO_FEATURES = ("site", "line", "first_touch_tid", "samples", "stall_share", *EXACT_COLUMNS)
 
 #: Comes first, so that among equally good splits (without a hardware source, accesses are samples too) it is the one that is named.
 _FIRST = "stall_s_of_run"

@@ -13,6 +13,7 @@ from tierprof.models.ranker import CriticalityRanker
 from tierprof.placer.candidates import placeable
 from tierprof.placer.pack import Demand, pack, pack_in_order, trace_demand
 from tierprof.placer.plan import Plan, PlannedObject, Provenance
+from tierprof.placer.predict.by_model import labelled_machine
 from tierprof.placer.tiers import TierSpec
 from tierprof.placer.values import Values, value_objects
 from tierprof.profiler.trace import Trace
@@ -70,7 +71,15 @@ def first_come(fast: TierSpec, slow: TierSpec, budget_bytes: int, provenance: Pr
 
 
 def make_placement(
-    trace: Trace, fast: TierSpec, slow: TierSpec, budget: str, *, by: str, model: CriticalityRanker | None = None, seed: int = 0
+    trace: Trace,
+    fast: TierSpec,
+    slow: TierSpec,
+    budget: str,
+    *,
+    by: str,
+    model: CriticalityRanker | None = None,
+    machine: str | None = None,
+    seed: int = 0,
 ) -> Placement:
     """Make a plan for a traced program.
 
@@ -85,7 +94,9 @@ def make_placement(
     by
         ``model``, a metric of values.py, or one of `BLIND`.
     model
-        For ``model``.
+        A ranker, for ``model``.
+    machine
+        For ``model`` without a ranker: the machine whose labels are meant.
     seed
         Of ``random``.
 
@@ -105,7 +116,9 @@ def make_placement(
     provenance = {"trace": str(trace.path.absolute()), "by": by, "budget": format_bytes(budget_bytes), "tierprof": tierprof.__version__}
     if by in BLIND:
         return _blind(by, (fast, slow), budget_bytes, demand._replace(peak_bytes=peak_bytes), provenance)
-    values = value_objects(trace, slow, by=by, model=model, seed=seed)
+    values = value_objects(trace, slow, by=by, model=model, machine=machine, seed=seed)
+    if by == "model" and model is None:
+        provenance["machine"] = labelled_machine(trace, machine)
     chosen, optimal = _choose(values, rows, able, budget_bytes)
     entries = [
         PlannedObject(

@@ -12,6 +12,7 @@ from tierprof.base.errors import TierprofError
 from tierprof.base.native import native_path
 from tierprof.base.units import format_bytes
 from tierprof.profiler import sources
+from tierprof.profiler.exact.engine import find_engine
 
 OK = "ok"
 ABSENT = "absent"  # the machine has not got it; everything else works
@@ -82,6 +83,19 @@ def check_ibs() -> Check:
     return _check_hardware("ibs", sources.ibs_events(sources.DEFAULT_RATE_HZ))
 
 
+def check_exact() -> Check:
+    """Whether the exact engine is there: valgrind, and our tool for that version of it."""
+    try:
+        found = f"valgrind {find_engine().version}: every access, on a simulated machine"
+    except TierprofError as error:
+        return Check("source", "exact", ABSENT, error.why, error.mend)
+    try:
+        header = f"; for --region marks: {native_path('include/tierprof_region.h')}"
+    except TierprofError:
+        header = ""
+    return Check("source", "exact", OK, found + header)
+
+
 def check_pmem() -> Check:
     """Whether memkind is there for file-backed tiers."""
     from tierprof.placer import memkind
@@ -129,6 +143,7 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_clock,
     check_pebs,
     check_ibs,
+    check_exact,
     check_pmem,
     check_node,
     check_huge,

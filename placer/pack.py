@@ -6,23 +6,21 @@ steps are exact. With more than `MAX_WINDOWS` such moments, neighbouring ones ar
 then the constraints are conservative (a packing that fits them fits at every moment, but one that fits may be refused).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from tierprof.base.errors import PlanError
 from tierprof.base.units import format_bytes
+from tierprof.placer.knapsack import Knapsack, fill
 from tierprof.placer.timeline import allocation_events
 from tierprof.profiler.trace import Trace
 
 MAX_WINDOWS = 512
 TIME_LIMIT_S = 20.0
-
-# Values are scaled so that the greatest is this: HiGHS stops at an absolute gap of 1e-6, which then is 1e-10 of it.
-_OBJECTIVE_SCALE = 1e4
 
 
 class Demand(NamedTuple):
@@ -119,48 +117,54 @@ def pack(values: NDArray[np.float64], live_bytes: NDArray[np.int64], budget_byte
     PlanError
         If the budget is negative.
     """
-    if budget_bytes < 0:
-        raise PlanError("the objects cannot be packed", f"the budget is {format_bytes(budget_bytes)}", "give a larger budget")
-    worth = (values > 0) & (live_bytes.max(axis=0, initial=0) <= budget_bytes)
-    chosen = np.zeros(len(values), dtype=bool)
-    rows = non_dominated(live_bytes[:, worth])
-    chosen[worth], optimal = _solve(values[worth], rows, budget_bytes)
-    return Packing(chosen, float(values[chosen].sum()), int(live_bytes[:, chosen].sum(axis=1).max(initial=0)), optimal)
+    return pack_budgets(values, live_bytes, [budget_bytes])[0]
 
 
-def _solve(values: NDArray[np.float64], rows: NDArray[np.int64], budget_bytes: int) -> tuple[NDArray[np.bool_], bool]:
-    count = len(values)
-    if (rows.sum(axis=1) <= budget_bytes).all():
-        return np.ones(count, dtype=bool), True
-    constraints = [LinearConstraint(rows / budget_bytes, ub=1.0)]
-    while True:
-        answer = milp(
-            -values * (_OBJECTIVE_SCALE / values.max()),
-            integrality=np.ones(count),
-            bounds=Bounds(0, 1),
-            constraints=constraints,
-            options={"mip_rel_gap": 0.0, "time_limit": TIME_LIMIT_S},
-        )
-        if answer.x is None:
-            return pack_in_order(values / rows.max(axis=0).clip(1), rows, budget_bytes), False
-        chosen = np.rint(answer.x).astype(bool)
-        over = rows[:, chosen].sum(axis=1) > budget_bytes
-        if not over.any():
-            return chosen, answer.status == 0
-        # The solver's tolerance let a few bytes too many through: forbid this very set in integers, and ask again.
-        used = chosen & (rows[over][0] > 0)
-        constraints.append(LinearConstraint(used.astype(np.float64), ub=used.sum() - 1))
+def pack_budgets(
+    values: NDArray[np.float64],
+    live_bytes: NDArray[np.int64],
+    budgets_bytes: Sequence[int],
+    *,
+    time_limit_s: float = TIME_LIMIT_S,
+    gap: float = 0.0,
+) -> list[Packing]:
+    """`pack` for several budgets, for less than the sum of its parts.
+
+    Parameters
+    ----------
+    values, live_bytes
+        As for `pack`.
+    budgets_bytes
+        In any order.
+    time_limit_s
+        For the solver, each budget.
+    gap
+        Share of the greatest value that a packing may miss and still count as optimal.
+
+    Raises
+    ------
+    PlanError
+        If a budget is negative.
+    """
+    if min(budgets_bytes) < 0:
+        raise PlanError("the objects cannot be packed", f"the budget is {format_bytes(min(budgets_bytes))}", "give a larger budget")
+    worth = values > 0
+    knapsack = Knapsack(values[worth], live_bytes[:, worth])
+    packings: list[Packing] = [Packing(np.zeros(0, dtype=bool), 0.0, 0, False)] * len(budgets_bytes)
+    last: Packing | None = None
+    for place in np.argsort(-np.array(budgets_bytes), kind="stable"):
+        # What is the best for a budget is the best for any smaller one that it fits.
+        if last is None or not last.optimal or last.peak_bytes > budgets_bytes[place]:
+            chosen = np.zeros(len(values), dtype=bool)
+            chosen[worth], optimal = knapsack.solve(int(budgets_bytes[place]), time_limit_s, gap)
+            last = Packing(chosen, float(values[chosen].sum()), int(live_bytes[:, chosen].sum(axis=1).max(initial=0)), optimal)
+        packings[place] = last
+    return packings
 
 
 def pack_in_order(keys: NDArray[np.float64], live_bytes: NDArray[np.int64], budget_bytes: int) -> NDArray[np.bool_]:
     """Fill the budget greedily, greatest key first, passing over what no longer fits: (n,) chosen."""
-    used = np.zeros(len(live_bytes), dtype=np.int64)
-    chosen = np.zeros(len(keys), dtype=bool)
-    for column in np.argsort(-keys, kind="stable"):
-        after = used + live_bytes[:, column]
-        if (after <= budget_bytes).all():
-            chosen[column], used = True, after
-    return chosen
+    return fill(keys, live_bytes, budget_bytes)
 
 
 def trace_demand(trace: Trace) -> Demand:

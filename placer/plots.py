@@ -129,6 +129,46 @@ def _band(frame: _Frame, edges_s: NDArray[np.float64], low: NDArray[np.float64],
     return "M" + " L".join(upper + lower) + "Z"
 
 
+class Steps(NamedTuple):
+    """A line of the budget curve: what holds from each budget to the next."""
+
+    css: str  # colour class of the line
+    budgets_bytes: NDArray[np.int64]  # rising from 0
+    values: NDArray[np.float64]
+
+
+def budget_curve(peak_bytes: int, lines: Sequence[Steps], marked: tuple[float, float, str] | None) -> Markup:
+    """Slowdown in steps against the budget of fast memory.
+
+    Parameters
+    ----------
+    peak_bytes
+        The largest budget.
+    lines
+        The one that matters most first; it is drawn last, on top.
+    marked
+        A point (bytes, slowdown) with its words; None for none.
+    """
+    height = 320
+    greatest_x = max(float(peak_bytes), 1.0)
+    rises = ticks(max(max(float(line.values.max()) for line in lines) - 1.0, 0.01))
+    frame = _Frame(WIDTH, height, greatest_x, rises[-1])
+    x_ticks = [(tick, format_bytes(tick)) for tick in byte_ticks(greatest_x, 6) if tick <= greatest_x]
+    parts = frame.axes(x_ticks, [(tick, f"{1 + tick:.3g}x") for tick in rises])
+    for line in reversed(lines):
+        edges = line.budgets_bytes
+        corners = [f"{frame.x(edges[0]):.1f},{frame.y(line.values[0] - 1):.1f}"]
+        corners += [f"H{frame.x(x):.1f} V{frame.y(y - 1):.1f}" for x, y in zip(edges[1:], line.values[1:], strict=True)]
+        corners.append(f"H{frame.x(greatest_x):.1f}")
+        parts.append(f'<path d="M{" ".join(corners)}" class="steps {line.css}"/>')
+    if marked is not None:
+        x, y, words = marked
+        left = x > 0.7 * greatest_x
+        parts.append(f'<circle cx="{frame.x(x):.1f}" cy="{frame.y(y - 1):.1f}" r="5" class="dot"/>')
+        parts.append(_text(frame.x(x) + (-10 if left else 10), frame.y(y - 1) - 10, words, "end" if left else "start", "mark"))
+    return _svg(height, "slowdown by budget of fast memory", parts)
+
+
 def scatter(points: Sequence[Point]) -> Markup:
     """Measured against predicted seconds; on the dashed diagonal they agree. The costliest few carry their names."""
     height, width = 360, WIDTH * 2 // 3

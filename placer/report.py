@@ -1,15 +1,20 @@
-"""What the report says: a trace, with its plan, model and measurements where there are any. report_page.py lays it out."""
+"""What the report says: a trace, with its plan, model, measurements and predictions where there are any. report_page.py lays it out."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from tierprof.base.errors import MachineError, ModelError, TraceError
+from tierprof.base.schema import CRITICALITY
 from tierprof.models.bootstrap import Interval
 from tierprof.models.ranker import CriticalityRanker
+from tierprof.models.timing.machine import Machine
 from tierprof.placer.measure import interval_of
 from tierprof.placer.pack import trace_demand
 from tierprof.placer.plan import Plan
+from tierprof.placer.predict.prediction import Prediction, is_exact, predict_trace
 from tierprof.placer.tiers import parse_tier
 from tierprof.placer.values import Contribution, Values, value_objects
 from tierprof.profiler.trace import Trace
@@ -44,6 +49,8 @@ class Report:
     none_s: float | None  # measured CPU time with everything fast
     loss: Interval | None  # measured extra CPU time with everything slow
     model_facts: str  # where the model's knowledge comes from, in a sentence
+    prediction: Prediction | None = None  # on other memory; of an exact trace only
+    no_prediction: str = ""  # why an exact trace has none
 
     @property
     def budget_bytes(self) -> int | None:
@@ -60,7 +67,9 @@ class Report:
         return sum(max(row.predicted_s or 0.0, 0.0) for row in known if row.tier == self.plan.fast) / total
 
 
-def build_report(trace: Trace, plan: Plan | None = None, model: CriticalityRanker | None = None) -> Report:
+def build_report(
+    trace: Trace, plan: Plan | None = None, model: CriticalityRanker | None = None, machine: str | Path | None = None
+) -> Report:
     """Gather the report of a trace.
 
     Parameters
@@ -71,33 +80,71 @@ def build_report(trace: Trace, plan: Plan | None = None, model: CriticalityRanke
         Adds tiers, reasons and predictions.
     model
         Adds the features that a prediction comes from; without a plan, the predictions too.
+    machine
+        On which an exact trace is predicted; the trace's own unless given.
+
+    Raises
+    ------
+    MachineError
+        If that machine is not known.
     """
+    prediction, no_prediction = _predict(trace, plan, machine)
     slow_spec = _slow_spec(trace, plan, model)
     table = _criticality(trace, slow_spec)
     measured = (
         {} if table is None else {str(row["key"]): interval_of(row, "cpu_s") for _, row in table[table["what"] == "object"].iterrows()}
     )
     values = None if model is None or slow_spec is None else value_objects(trace, parse_tier(f"slow={slow_spec}"), by="model", model=model)
-    rows = _rows(trace, plan, measured, values)
+    rows = _rows(trace, plan, measured, values, _modelled_costs(prediction))
     rows.sort(key=lambda row: (-_best_known_cost(row), -row.stall_share, -row.peak_bytes))
     none_s, loss = _whole_runs(table)
-    return Report(trace, plan, rows, trace_demand(trace).peak_bytes, slow_spec, none_s, loss, _model_facts(model))
+    peak_bytes = trace_demand(trace).peak_bytes
+    return Report(trace, plan, rows, peak_bytes, slow_spec, none_s, loss, _model_facts(model), prediction, no_prediction)
+
+
+def _predict(trace: Trace, plan: Plan | None, machine: str | Path | None) -> tuple[Prediction | None, str]:
+    """The prediction of an exact trace, or why there is none. A machine that the user names has to be there."""
+    if not is_exact(trace):
+        if machine is not None:
+            why = f"trace {trace.path} has no exact counts"
+            raise TraceError(f"--machine {machine}", why, "record it with `tierprof run --source exact`, or use `tierprof predict`")
+        return None, ""
+    found = Machine.load(machine) if machine is not None else None
+    try:
+        return predict_trace(trace, found or Machine.load(trace.meta["exact"]["machine"]), plan=plan), ""
+    except (MachineError, ModelError, TraceError) as error:
+        if machine is not None:
+            raise
+        return None, str(error)
+
+
+def _modelled_costs(prediction: Prediction | None) -> dict[str, float]:
+    """Seconds that each object costs alone in the slow tier, by its key."""
+    if prediction is None or prediction.labels is None:
+        return {}
+    labels = prediction.labels.objects
+    return dict(zip(labels["key"], labels["alone_slow_s"] - labels["all_fast_s"], strict=True))
 
 
 def _slow_spec(trace: Trace, plan: Plan | None, model: CriticalityRanker | None) -> str | None:
     """The tier that costs are about: the plan's, the measured one, the one that the model learned on."""
     if plan is not None and plan.slow is not None:
         return plan.slow.spec
-    if trace.has("criticality"):
-        return str(trace.frame("criticality", ["slow"])["slow"].iloc[-1])
+    interventions = _interventions(trace)
+    if len(interventions):
+        return str(interventions["slow"].iloc[-1])
     learned = [] if model is None else list(model.provenance_.get("loss_per_stall", {}))
     return learned[0] if learned else None
 
 
+def _interventions(trace: Trace) -> pd.DataFrame:
+    """What was measured; labels by model are no measurement."""
+    table = trace.frame("criticality") if trace.has("criticality") else CRITICALITY.empty_table().to_pandas()
+    return table[table["source"].str.startswith("intervention")]
+
+
 def _criticality(trace: Trace, slow_spec: str | None) -> pd.DataFrame | None:
-    if not trace.has("criticality"):
-        return None
-    table = trace.frame("criticality")
+    table = _interventions(trace)
     table = table[(table["slow"] == slow_spec) & table["met"].astype(bool)]
     return table if len(table) else None
 
@@ -109,13 +156,16 @@ def _best_known_cost(row: ReportRow) -> float:
     return row.predicted_s or 0.0
 
 
-def _rows(trace: Trace, plan: Plan | None, measured: dict[str, Interval], values: Values | None) -> list[ReportRow]:
+def _rows(
+    trace: Trace, plan: Plan | None, measured: dict[str, Interval], values: Values | None, modelled: dict[str, float]
+) -> list[ReportRow]:
     planned = {} if plan is None else {entry.site: entry for entry in plan.objects}
     rows = []
     for place, own in enumerate(trace.objects().to_dict("records")):
         key = str(own["key"])
         entry = planned.get(key)
         predicted = entry.predicted_effect_s if entry is not None else float(values.cost_s[place]) if values is not None else None
+        predicted = modelled.get(key, predicted)
         row = ReportRow(
             key=key,
             site=int(own["site"]),

@@ -12,6 +12,7 @@ import tierprof
 from tierprof.base.units import format_bytes, format_seconds, format_share
 from tierprof.models.dataset import program_name
 from tierprof.placer import plots
+from tierprof.placer.predict.section import prediction_section
 from tierprof.placer.report import Report, ReportRow
 from tierprof.placer.timeline import live_timeline
 
@@ -47,6 +48,8 @@ def _context(report: Report) -> dict[str, Any]:
         "facts": _facts(meta),
         "tiles": _tiles(report),
         "shares": _shares(meta.get("shares") or {}),
+        "has_shares": meta.get("source") != "exact",
+        "elsewhere": None if report.prediction is None else prediction_section(report.prediction),
         "objects": _rows(report, shown),
         "objects_lead": _objects_lead(report, shown),
         "has_costs": any(row.measured or row.predicted_s is not None for row in shown),
@@ -71,7 +74,10 @@ def _facts(meta: dict[str, Any]) -> list[str]:
     facts = [str(meta.get("started_at", ""))[:16].replace("T", " ")]
     if machine.get("cpu"):
         facts.append(f"{machine['cpu']}, {machine.get('cores')} cores, {format_bytes(machine.get('memory_bytes') or 0)}")
-    facts.append(f"source {meta.get('source')} at {meta.get('rate_hz'):g} Hz, {meta.get('samples')} samples")
+    if meta.get("source") == "exact":
+        facts.append("source exact: every load and store")
+    else:
+        facts.append(f"source {meta.get('source')} at {meta.get('rate_hz'):g} Hz, {meta.get('samples')} samples")
     return [fact for fact in facts if fact]
 
 
@@ -80,11 +86,15 @@ def _tiles(report: Report) -> list[dict[str, str]]:
     shares = meta.get("shares") or {}
     placed = sum(shares.get(name, 0.0) for name in ("object", "stack", "static"))
     cpu_s = (meta.get("user_s") or 0.0) + (meta.get("system_s") or 0.0)
-    tiles = [
-        {"name": "run time", "value": format_seconds(meta.get("duration_s") or 0.0), "more": f"{format_seconds(cpu_s)} of CPU"},
-        {"name": "peak of all objects", "value": format_bytes(report.peak_bytes), "more": f"{len(report.rows)} objects"},
-        {"name": "attributed", "value": format_share(placed), "more": "of samples on objects, stack or static data"},
-    ]
+    peak = {"name": "peak of all objects", "value": format_bytes(report.peak_bytes), "more": f"{len(report.rows)} objects"}
+    if meta.get("source") == "exact":
+        tiles = [peak, *_modelled_tiles(report)]
+    else:
+        tiles = [
+            {"name": "run time", "value": format_seconds(meta.get("duration_s") or 0.0), "more": f"{format_seconds(cpu_s)} of CPU"},
+            peak,
+            {"name": "attributed", "value": format_share(placed), "more": "of samples on objects, stack or static data"},
+        ]
     if report.loss is not None:
         interval = f"[{format_seconds(report.loss.low)}, {format_seconds(report.loss.high)}] measured on {report.slow_spec}"
         tiles.append({"name": "cost of all slow", "value": format_seconds(report.loss.value), "more": interval})
@@ -98,6 +108,19 @@ def _tiles(report: Report) -> list[dict[str, str]]:
     return tiles
 
 
+def _modelled_tiles(report: Report) -> list[dict[str, str]]:
+    """Of an exact trace: its clock ran under the engine, so that only modelled times mean anything."""
+    if report.prediction is None:
+        return []
+    own = report.prediction
+    slow = f"everything in {own.machine.slow}: {format_seconds(own.all_slow.time.value)}"
+    slowdown = f"{own.all_slow.slowdown.value:.2f}x"
+    return [
+        {"name": "modelled run time", "value": format_seconds(own.all_fast.value), "more": f"everything in DRAM, on {own.machine.name}"},
+        {"name": "modelled slowdown", "value": slowdown, "more": slow},
+    ]
+
+
 def _shares(shares: dict[str, float]) -> list[dict[str, Any]]:
     return [
         {"name": name, "share": float(shares.get(key) or 0.0), "text": format_share(float(shares.get(key) or 0.0)), "colour": colour}
@@ -109,7 +132,12 @@ def _objects_lead(report: Report, shown: Sequence[ReportRow]) -> str:
     order = "Costliest first" if any(row.measured or row.predicted_s for row in shown) else "Longest waited-on first"
     kept = {row.key for row in shown}
     rest = [row for row in report.rows if row.key not in kept]
-    more = f" {len(rest)} further objects hold {format_share(sum(row.stall_share for row in rest))} of the run together." if rest else ""
+    held = (
+        "cost less"
+        if report.trace.meta.get("source") == "exact"
+        else f"hold {format_share(sum(row.stall_share for row in rest))} of the run together"
+    )
+    more = f" {len(rest)} further objects {held}." if rest else ""
     marks = ""
     if any(row.measured for row in shown):
         marks += " Dot and line: measured cost with its 95 % interval."
@@ -160,6 +188,8 @@ def _cost_lines(row: ReportRow) -> list[str]:
 def _timeline(report: Report) -> dict[str, Any]:
     """The plot of live bytes: the largest few objects by name, the rest together, the plan's fast ones below the slow ones."""
     duration_s = float(report.trace.meta.get("duration_s") or 0.0)
+    if report.trace.meta.get("source") == "exact":  # its clock ran under the engine, and says nothing of the program's time
+        return {"timeline": None}
     live = live_timeline(report.trace.frame("allocations"), duration_s)
     if not len(live.sites):
         return {"timeline": None}
@@ -198,13 +228,24 @@ def _scatter(report: Report) -> dict[str, Any]:
     return {"scatter": plots.scatter(both), "scatter_lead": lead}
 
 
-def _notes(report: Report) -> list[str]:
-    notes = [
+def _exact_notes() -> list[str]:
+    return [
+        "An object is all memory that one allocation site hands out. The trace counts every load and store of the program.",
+        "Cost is what the modelled run takes longer with that object alone in the slow tier. Nothing of it was measured on such a machine.",
+    ]
+
+
+def _sampled_notes() -> list[str]:
+    return [
         "An object is all memory that one allocation site hands out. Its share is the part of the run's sampled time spent waiting on it:"
         " a stall share, not a miss count.",
         "Cost is extra CPU time of the run with that object alone in the slow tier. Intervals are percentile bootstrap intervals of the"
         " difference of medians; with few repeats they are at most as wide as the data.",
     ]
+
+
+def _notes(report: Report) -> list[str]:
+    notes = _exact_notes() if report.trace.meta.get("source") == "exact" else _sampled_notes()
     if report.slow_spec and report.slow_spec.startswith("emulated"):
         notes.append(
             f"The slow tier is emulated ({report.slow_spec}): delay is injected where samples fall. It follows the sampler's own idea of"
@@ -214,6 +255,8 @@ def _notes(report: Report) -> list[str]:
         notes.append("Samples come from the CPU clock; data addresses are recovered from the instruction before the sampled one.")
     if report.model_facts:
         notes.append(report.model_facts)
+    if report.no_prediction:
+        notes.append(f"There is no prediction on other memory: {report.no_prediction}.")
     notes += [str(note.get("text", note)) if isinstance(note, dict) else str(note) for note in report.trace.meta.get("notes") or []]
     if not report.trace.meta.get("complete", True):
         notes.append("The trace is incomplete: its run did not end in order.")

@@ -12,14 +12,15 @@ from tierprof.base.units import format_bytes, format_seconds, format_share
 from tierprof.models.baselines import baseline_scores
 from tierprof.models.dataset import features, measured_costs
 from tierprof.models.ranker import CriticalityRanker
+from tierprof.placer.predict.by_model import labelled_machine, modelled_values
 from tierprof.placer.tiers import TierSpec
 from tierprof.profiler.trace import Trace
 
 #: What `place --by` accepts.
-METRICS = ("stall_share", "size", "accesses", "density", "random", "criticality")
+METRICS = ("stall_share", "size", "accesses", "density", "random", "criticality", "model")
 
 #: Metrics whose sum over objects means something: packed exactly. By the others the budget is filled in order.
-_ADDITIVE = ("stall_share", "accesses", "criticality")
+_ADDITIVE = ("stall_share", "accesses", "criticality", "model")
 
 #: Features in words; `{}` stands for the value as people read it.
 _WORDS: dict[str, tuple[str, Callable[[float], str]]] = {
@@ -80,7 +81,9 @@ def loss_per_stall(slow: TierSpec, model: CriticalityRanker | None) -> float | N
     return slow.factor - 1.0 if slow.factor is not None else None
 
 
-def value_objects(trace: Trace, slow: TierSpec, *, by: str, model: CriticalityRanker | None = None, seed: int = 0) -> Values:
+def value_objects(
+    trace: Trace, slow: TierSpec, *, by: str, model: CriticalityRanker | None = None, machine: str | None = None, seed: int = 0
+) -> Values:
     """Value the objects of a trace.
 
     Parameters
@@ -90,9 +93,11 @@ def value_objects(trace: Trace, slow: TierSpec, *, by: str, model: CriticalityRa
     slow
         The tier that objects would be in otherwise.
     by
-        ``model``, or one of `METRICS`.
+        One of `METRICS`. ``model`` is the ranker, if one is given, and else the timing model's labels in the trace.
     model
-        Needed for ``model``.
+        A ranker, for ``model``.
+    machine
+        Whose labels, for ``model`` without a ranker; only needed where the trace has those of several.
     seed
         Of ``random``.
 
@@ -104,18 +109,29 @@ def value_objects(trace: Trace, slow: TierSpec, *, by: str, model: CriticalityRa
         If the trace lacks a feature that the model was trained on.
     """
     objects = trace.objects()
-    ratio = loss_per_stall(slow, model)
+    _check_sampled(trace, by, model)
+    ratio = loss_per_stall(slow, model) if trace.meta.get("source") != "exact" else None
     stall_s = objects["stall_s"].to_numpy(dtype=np.float64)
     cost_s = stall_s * ratio if ratio is not None else np.full(len(objects), np.nan)
     no_contributions: list[list[Contribution]] = [[] for _ in range(len(objects))]
-    if by == "model":
-        assert model is not None
+    if by == "model" and model is not None:
         return _by_model(objects, model, stall_s.sum() * ratio if ratio is not None else np.nan)
+    if by == "model":
+        score, cost_s, reasons = modelled_values(trace, objects, labelled_machine(trace, machine))
+        on_tier = np.full(len(objects), np.nan) if slow.factor is not None else cost_s  # an emulated tier is not the machine's
+        return Values(by, score, True, on_tier, reasons, no_contributions)
     if by == "criticality":
         cost_s, reasons = _measured(trace, objects, slow)
         return Values(by, np.nan_to_num(cost_s), True, cost_s, reasons, no_contributions)
     score = baseline_scores(by, objects, seed)
     return Values(by, score, by in _ADDITIVE, cost_s, _metric_reasons(by, objects, score), no_contributions)
+
+
+def _check_sampled(trace: Trace, by: str, model: CriticalityRanker | None) -> None:
+    """Refuse to rank by waiting that was never sampled."""
+    if trace.meta.get("source") == "exact" and (by in ("stall_share", "density") or model is not None):
+        what = f"exact trace {trace.path} cannot be placed by {'a ranker' if model is not None else by}"
+        raise PlanError(what, "nothing was sampled in it", "leave that out, to place by the timing model, or take --by accesses")
 
 
 def _by_model(objects: pd.DataFrame, model: CriticalityRanker, loss_s: float) -> Values:

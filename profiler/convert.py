@@ -16,6 +16,9 @@ from tierprof.base.errors import TraceError
 from tierprof.base.schema import SAMPLES
 from tierprof.profiler.attribution import Attribution
 from tierprof.profiler.classify import shares
+from tierprof.profiler.exact.features import with_exact_counts
+from tierprof.profiler.exact.notes import Circumstances
+from tierprof.profiler.exact.run import ExactRun, read_run
 from tierprof.profiler.features import compute_features
 from tierprof.profiler.launch import LaunchResult
 from tierprof.profiler.machine import describe
@@ -26,6 +29,9 @@ from tierprof.profiler.sites import Heap, allocations_table, printable, read_hea
 from tierprof.profiler.statics import static_shares
 from tierprof.profiler.symbols import Symboliser
 from tierprof.profiler.trace import OBJECTS, Trace
+
+# Under the exact engine the program runs many times slower, each part of it by another factor: its times say nothing.
+_NO_TIMES = dict.fromkeys(("duration_s", "user_s", "system_s", "overhead_s", "sampler_s"))
 
 # Text columns of samples are few words repeated: pandas holds them as categories.
 _WORDS = ("event", "access", "confidence", "where")
@@ -54,12 +60,13 @@ def convert(
     Raises
     ------
     TraceError
-        If what was recorded is of another version.
+        If what was recorded is of another version, or the exact engine left nothing.
     OSError
         If the trace cannot be written.
     """
     streams = read_perf(raw)
     heap = read_heap(raw)
+    exact = read_run(raw, heap, Circumstances(launch.exact, launch.engine, launch.ended_by)) if launch.exact is not None else None
     start_ns = launch.start_ns or streams.start_ns or _first_birth(heap)
     images = Images()
     modules = build_modules(streams.maps, streams.tasks, images)
@@ -72,15 +79,20 @@ def convert(
     frame = samples.to_pandas(categories=list(_WORDS))
     duration_ns = max(launch.end_ns - launch.start_ns, 1)
     objects = compute_features(sites, allocations, frame, duration_ns, launch.system_s)
-    recorded = _Recorded(streams, heap, frame, *_counters(raw))
+    if exact is not None:
+        objects = with_exact_counts(objects, exact.tables)
+    recorded = _Recorded(streams, heap, frame, exact, *_counters(raw))
     result.meta = _meta(launch, command, recorded) | {"plan": str(plan) if plan else None, "tiers": list(tiers)}
     result.meta["statics"] = static_shares(frame, modules, images)
     relative = modules.assign(time_ns=np.maximum(modules["time_ns"] - start_ns, 0), path=modules["path"].map(printable))
     result.write("modules", relative)
     result.write("sites", sites)
     result.write("allocations", allocations)
-    result.write("recipes", recipes.assign(path=recipes["path"].map(printable)))
+    if exact is None:  # an emulated tier delays what the recipes name: it must not take none for all that there is
+        result.write("recipes", recipes.assign(path=recipes["path"].map(printable)))
     result.write("samples", samples)
+    for name, table in exact.tables.items() if exact is not None else ():
+        result.write(name, table)
     result.write(OBJECTS, objects)
     # Last, because a folder without it is no trace.
     result.write_meta()
@@ -96,6 +108,7 @@ class _Recorded(NamedTuple):
     streams: PerfStreams
     heap: Heap
     samples: pd.DataFrame
+    exact: ExactRun | None
     counters: list[dict[str, Any]]
     damage: list[str]
 
@@ -104,7 +117,8 @@ def _meta(launch: LaunchResult, command: Sequence[str], recorded: _Recorded) -> 
     streams, heap, samples = recorded.streams, recorded.heap, recorded.samples
     clock = samples[samples["event"] == "clock"]
     began = time.time() - (time.clock_gettime(time.CLOCK_MONOTONIC) - launch.start_ns * 1e-9)
-    return {
+    damaged = heap.damage or recorded.damage or (recorded.exact is not None and (recorded.exact.damage or recorded.exact.meta["cut"]))
+    meta = {
         "tierprof_version": tierprof.__version__,
         "command": [printable(word) for word in command],
         "cwd": printable(os.getcwd()),
@@ -118,7 +132,7 @@ def _meta(launch: LaunchResult, command: Sequence[str], recorded: _Recorded) -> 
         "overhead_s": launch.overhead_s + sum(int(c["shim_ns"]) for c in recorded.counters) * 1e-9,
         "sampler_s": launch.sampler_s,
         "exit_status": launch.exit_status,
-        "complete": heap.ended and not heap.damage and not recorded.damage and not streams.notes and streams.lost == 0,
+        "complete": heap.ended and not damaged and not streams.notes and streams.lost == 0,
         "notes": _notes(launch, recorded),
         "samples": int((samples["event"] != "fault").sum()),
         "fault_samples": int((samples["event"] == "fault").sum()),
@@ -130,16 +144,19 @@ def _meta(launch: LaunchResult, command: Sequence[str], recorded: _Recorded) -> 
         "skid": dict(launch.skid),
         "counters": _summed(recorded.counters),
     }
+    return meta if recorded.exact is None else meta | _NO_TIMES | {"exact": recorded.exact.meta | {"engine_wall_s": launch.wall_s}}
 
 
 def _notes(launch: LaunchResult, recorded: _Recorded) -> list[dict[str, Any]]:
-    streams, heap = recorded.streams, recorded.heap
+    streams, heap, exact = recorded.streams, recorded.heap, recorded.exact
     notes: list[dict[str, Any]] = [dict(note) for note in launch.notes]
+    notes.extend(exact.notes if exact is not None else ())
     if launch.perf_error:
         notes.append({"code": "perf", "text": launch.perf_error})
     notes.extend({"code": "samples", "text": text} for text in streams.notes)
     notes.extend({"code": f"shim {code}", "text": text} for code, text in heap.notes)
-    notes.extend({"code": "damage", "text": text} for text in [*heap.damage, *recorded.damage])
+    damage = [*heap.damage, *(exact.damage if exact is not None else ()), *recorded.damage]
+    notes.extend({"code": "damage", "text": text} for text in damage)
     if streams.lost:
         notes.append({"code": "lost", "text": f"{streams.lost} samples were lost: the buffers were full"})
     return notes

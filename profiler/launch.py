@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 from tierprof.base.errors import CommandError, TierprofError
 from tierprof.base.native import native_path
 from tierprof.profiler.command import CommandFacts, check_command
+from tierprof.profiler.exact.engine import EngineCommand, check_program, engine_command
+from tierprof.profiler.exact.options import ExactOptions
 from tierprof.profiler.sources import DEFAULT_RATE_HZ, Source, choose_source, explain_refusal
 
 DEFAULT_THRESHOLD_BYTES = 4096
@@ -39,6 +41,7 @@ class LaunchOptions:
     plan: str | None = None  # the plan that `env` makes the shim follow, for the trace to name
     tiers: tuple[str, ...] = ("dram",)  # names of the tiers by the shim's numbers
     discard_stdout: bool = False  # for runs that repeat one whose results were seen already
+    exact: ExactOptions | None = None  # for the source exact: what to measure
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,12 @@ class LaunchResult:
     system_s: float
     sampler_s: float  # CPU time of the process that drains the samples
     perf_error: str | None  # one line on why there are no samples
-    source: str  # that was used: pebs | ibs | clock | none
+    source: str  # that was used: pebs | ibs | clock | exact | none
     rate_hz: float
     start_ns: int  # CLOCK_MONOTONIC, just before exec
     end_ns: int
     preloaded: bool
+    ended_by: int = 0  # the signal that ended the program; 0: it ended by itself
     signal_received: int = 0  # the last that came for this process, and went on to the program; 0: none
     peak_rss_bytes: int = 0
     minor_faults: int = 0
@@ -67,6 +71,8 @@ class LaunchResult:
     plan: str | None = None  # as in the options
     tiers: tuple[str, ...] = ("dram",)
     skid: Mapping[str, Any] = field(default_factory=dict)  # profiler.skid's calibration; empty: none was made
+    exact: ExactOptions | None = None  # as in the options
+    engine: str = ""  # the version of valgrind that ran the program; times are the engine's then, and not the program's
 
     @property
     def overhead_s(self) -> float:
@@ -194,6 +200,7 @@ def _result(report: dict[str, Any], status: int, source: Source, preloaded: bool
         start_ns=report.get("start_ns", 0),
         end_ns=report.get("end_ns", 0),
         preloaded=preloaded,
+        ended_by=report.get("signal", 0),
         peak_rss_bytes=report.get("peak_rss_bytes", 0),
         minor_faults=report.get("minor_faults", 0),
         major_faults=report.get("major_faults", 0),
@@ -201,6 +208,16 @@ def _result(report: dict[str, Any], status: int, source: Source, preloaded: bool
         periods={event["name"]: event["period"] for event in events},
         notes=(*notes, *report.get("notes", [])),
     )
+
+
+def _engine(options: LaunchOptions, source: Source, facts: CommandFacts, raw: Path) -> AbstractContextManager[EngineCommand]:
+    """How to start the program under the engine; without a word where the source needs none."""
+    if source.name != "exact":
+        return nullcontext(EngineCommand((), {}, ""))
+    if options.exact is None:
+        raise TierprofError("source exact cannot be used", "no machine to simulate was given", "name one with --machine")
+    check_program(facts)
+    return engine_command(options.exact, raw)
 
 
 def launch(
@@ -234,7 +251,7 @@ def launch(
     Raises
     ------
     CommandError
-        If the program cannot be started.
+        If the program cannot be started, or not by the exact engine.
     TierprofError
         If the source or rate is not to be had, or the folder cannot be written to.
     """
@@ -250,11 +267,12 @@ def launch(
     arguments = [str(native_path("tierprof-launch")), "--raw", str(raw.absolute()), "--max-bytes", str(options.max_trace_bytes)]
     for event in source.events:
         arguments += ["--event", event.argument()]
-    for name, value in program_environment(raw.absolute(), options, preloaded).items():
-        arguments += ["--env", f"{name}={value}"]
     if stdout is None and options.discard_stdout:
         stdout = subprocess.DEVNULL
-    status, received = _start_and_wait([*arguments, "--", *command], stdout)
+    with _engine(options, source, facts, raw.absolute()) as engine:
+        for name, value in {**program_environment(raw.absolute(), options, preloaded), **engine.environment}.items():
+            arguments += ["--env", f"{name}={value}"]
+        status, received = _start_and_wait([*arguments, "--", *engine.words, *command], stdout)
     report = _report(raw)
     if report.get("exec_error"):
         why = os.strerror(report["exec_error"]).lower()
@@ -262,4 +280,5 @@ def launch(
     if not report and status == _STATUS_LAUNCHER_FAILED:
         raise TierprofError(f"folder {raw} cannot be recorded into", "the launcher's line above says why", "choose another folder")
     result = _result(report, status, source, preloaded, notes)
-    return replace(result, plan=options.plan, tiers=options.tiers, signal_received=received)
+    exact = options.exact if engine.version else None
+    return replace(result, plan=options.plan, tiers=options.tiers, signal_received=received, exact=exact, engine=engine.version)

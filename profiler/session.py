@@ -31,7 +31,7 @@ def _silent(_line: str) -> None:
 
 def _launch(command: Sequence[str], raw: Path, options: LaunchOptions, facts: CommandFacts) -> LaunchResult:
     """Launch, with what the calibration of this machine says about the samples beside the result."""
-    calibration = skid.calibrate() if options.source != "none" else None
+    calibration = skid.calibrate() if options.source not in ("none", "exact") else None
     result = launch(command, raw, options, facts=facts)
     if calibration is None or result.perf_error:
         return result

@@ -52,6 +52,7 @@ class Heap:
     notes: list[tuple[int, str]] = field(default_factory=list)
     ended: bool = True
     threshold_bytes: int = 0
+    site_rows: dict[str, dict[int, int]] = field(default_factory=dict)  # by process (`PID.SEQ.bin`): its numbers of sites -> rows
     _rows: dict[str, int] = field(default_factory=dict, repr=False)
 
     def add_site(self, site: MetaSite, modules: dict[int, str]) -> int:
@@ -125,6 +126,9 @@ def _match(process: _Process, processes: list[_Process], heap: Heap) -> None:
         inherited = live_at(parent.allocations, began)
     modules = {module.module: module.path for module in process.meta.modules}
     process.sites.update((number, heap.add_site(site, modules)) for number, site in process.meta.sites.items())
+    # A forked process goes on counting where its parent's numbers end, and holds memory that goes by those.
+    inherited_rows = heap.site_rows[_name(parent)] if parent is not None else {}
+    heap.site_rows[_name(process)] = {**inherited_rows, **process.sites}
     records = _records(process, heap)
     process.allocations = match_records(records, inherited)
     later = [p.meta.process.start_ns for p in processes if p.meta.process.pid == pid and p.meta.process.start_ns > began]
@@ -133,6 +137,11 @@ def _match(process: _Process, processes: list[_Process], heap: Heap) -> None:
         process.allocations["death_ns"] = np.minimum(process.allocations["death_ns"], min(later))
     elif not process.meta.exited:
         heap.ended = False
+
+
+def _name(process: _Process) -> str:
+    """`PID.SEQ.bin`, by which all files of one image go."""
+    return process.path.name.removeprefix("alloc.")
 
 
 def _parent(process: _Process, processes: list[_Process]) -> _Process | None:

@@ -68,7 +68,7 @@ class EventSpec:
 class Source:
     """A source and its events; the first event brings mappings and tasks."""
 
-    name: str  # pebs | ibs | clock | none
+    name: str  # pebs | ibs | clock | exact | none
     rate_hz: float
     events: tuple[EventSpec, ...]
 
@@ -182,11 +182,12 @@ def choose_source(requested: str = "auto", rate_hz: float = DEFAULT_RATE_HZ, for
     Raises
     ------
     TierprofError
-        If the rate is out of range, or the source is not on this machine or not in this version.
+        If the rate is out of range, or the source is not on this machine or not in this version. The exact engine is looked for when
+        it is started.
     """
     check_rate(rate_hz, force)
-    if requested == "none":
-        return Source("none", 0.0, ())
+    if requested in ("none", "exact"):  # the engine, not the kernel, sees what the program does
+        return Source(requested, 0.0, ())
     timed = (clock_event(rate_hz), fault_event())
     if requested == "clock":
         return Source("clock", rate_hz, timed)

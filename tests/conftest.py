@@ -28,6 +28,14 @@ _PERF_ATTR_BYTES = 64
 _PERF_EXCLUDE_KERNEL = 1 << 5
 _PERF_FLAG_FD_CLOEXEC = 8
 
+# The counters of struct tpx_thread and struct tpx_object (native/model/exactfile.h), said here once more to check the reader by.
+_THREAD_COUNTERS = ("instructions", "loads", "stores", "base_cycles", "branches", "mispredicts", "tlb1_misses", "walks", "fences")
+_OBJECT_COUNTERS = (
+    "loads", "stores", "nt_stores", "load_bytes", "store_bytes", "l1_misses", "l2_misses", "l3_hits", "near_loads", "mid_loads",
+    "far_loads", "rfo_lines", "prefetched_lines", "prefetched_used", "writeback_lines", "read_blocks", "write_blocks", "tlb1_misses",
+    "walks",
+)  # fmt: skip
+
 CompileProgram = Callable[..., Path]
 RunShim = Callable[..., "ShimRun"]
 
@@ -228,3 +236,64 @@ def _criticality(keys: Sequence[str], costs: Sequence[float | None]) -> pd.DataF
     )
     frame = frame.assign(cpu_low_s=frame["cpu_s"] - 0.1, cpu_high_s=frame["cpu_s"] + 0.1, repeats=5, met=True)
     return frame.assign(wall_s=frame["cpu_s"], wall_low_s=frame["cpu_low_s"], wall_high_s=frame["cpu_high_s"])
+
+
+def _packed(names: Sequence[str], counters: Mapping[str, int]) -> bytes:
+    assert set(counters) <= set(names), counters
+    return struct.pack(f"<{len(names)}Q", *(counters.get(name, 0) for name in names))
+
+
+class ExactFileBuilder:
+    """Makes the bytes of an exact.PID.SEQ.bin record by record, as native/model/exactfile.h has them."""
+
+    def __init__(self, config: str = "cores 1\nl3_bytes 37486592\n", pid: int = 7, version: int = 1) -> None:
+        self.parts = [struct.pack("<8sII", b"TPEXACT", version, pid)]
+        self._instructions = 0
+        self.record(1, config.encode())
+
+    def record(self, kind: int, payload: bytes) -> "ExactFileBuilder":
+        self.parts.append(struct.pack("<II", kind, len(payload)) + payload)
+        return self
+
+    def thread(self, thread: int = 0, tid: int = 7, **counters: int) -> "ExactFileBuilder":
+        return self.record(2, struct.pack("<II", thread, tid) + _packed(_THREAD_COUNTERS, counters))
+
+    def object(self, number: int, thread: int = 0, **counters: int) -> "ExactFileBuilder":
+        return self.record(3, struct.pack("<II", number, thread) + _packed(_OBJECT_COUNTERS, counters))
+
+    def episode(
+        self,
+        nodes: Sequence[tuple[int, int, int, int]],
+        *,
+        thread: int = 0,
+        count: int = 1,
+        base_cycles: int = 0,
+        instructions: int = 0,
+        misses: int = 1,
+    ) -> "ExactFileBuilder":
+        """Nodes are (object, chain, class, count)."""
+        fixed = struct.pack("<II4Q", thread, len(nodes), count, base_cycles, instructions, misses)
+        return self.record(4, fixed + b"".join(struct.pack("<IBBH", *node) for node in nodes))
+
+    def slice(self, instructions: int, weight: float = 1.0) -> "ExactFileBuilder":
+        first, self._instructions = self._instructions, self._instructions + instructions
+        return self.record(5, struct.pack("<QQd", first, instructions, weight))
+
+    def reuse(self, number: int, granule_bytes: int, cold: float, bins: Mapping[int, float]) -> "ExactFileBuilder":
+        weights = (bins.get(at, 0.0) for at in range(48))
+        return self.record(6, struct.pack("<II50d", number, granule_bytes, cold, 0.0, *weights))
+
+    def note(self, code: int, value: int = 0, text: str = "") -> "ExactFileBuilder":
+        return self.record(7, struct.pack("<IIQ", code, 0, value) + text.encode())
+
+    def end(self) -> "ExactFileBuilder":
+        return self.record(8, struct.pack("<QQ", self._instructions, self._instructions))
+
+    def bytes(self) -> bytes:
+        return b"".join(self.parts)
+
+
+@pytest.fixture(scope="session")
+def exact_file() -> type[ExactFileBuilder]:
+    """`exact_file().thread(...).object(...).slice(...).end().bytes()`: a file of an exact run."""
+    return ExactFileBuilder

@@ -60,8 +60,9 @@ struct tpm_transfer {
 enum tpm_exit_kind {
     TPM_BRANCH = 0,   /* conditional: being left here is `taken`; running on past it is `not taken` */
     TPM_JUMP = 1,     /* always, to one place */
-    TPM_INDIRECT = 2, /* to a computed place: return, call or jump by register */
+    TPM_INDIRECT = 2, /* to a computed place: call or jump by register */
     TPM_OTHER = 3,    /* never predicted: system calls, faults */
+    TPM_RETURN = 4,   /* a return: the return stack of any core guesses it right */
 };
 
 /* Cumulative from the block's entry: the effect of having run from there up to this exit. */

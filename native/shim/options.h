@@ -14,7 +14,8 @@
       "allocations of at least this are tracked one by one")                                                 \
     X(small_period_bytes, "TIERPROF_SMALL_PERIOD", BYTES, 512 * 1024,                                        \
       "mean bytes between sampled smaller allocations; 0: none")                                             \
-    X(max_bytes, "TIERPROF_MAX_BYTES", BYTES, 4ull << 30, "limit of one process's record file")
+    X(max_bytes, "TIERPROF_MAX_BYTES", BYTES, 4ull << 30, "limit of one process's record file")              \
+    X(engine, "TIERPROF_ENGINE", BYTES, 0, "1: the exact engine runs the process, and is told of allocations")
 
 typedef char tpi_type_TEXT[PATH_MAX];
 typedef uint64_t tpi_type_BYTES;

@@ -33,7 +33,9 @@ static tp_lock tpi_lock = TP_LOCK_INIT;
 static struct tpi_stack_table *tpi_stacks;
 static struct tpi_key_entry *tpi_keys;
 static size_t tpi_key_capacity;
-static uint32_t tpi_count;
+static uint32_t tpi_count;       /* of keys */
+static uint32_t tpi_next_number; /* a forked child goes on counting: the exact engine there knows its parent's
+                                    numbers, too */
 
 static uint64_t tpi_hash_stack(const struct tp_backtrace *backtrace) {
     uint64_t hash = backtrace->n_frames + (backtrace->truncated ? TP_MAX_FRAMES + 1 : 0);
@@ -171,9 +173,10 @@ static struct tp_site tpi_number(tp_guard *guard, const struct tpi_named_stack *
     struct tpi_key_entry *entry = tpi_key_entry(stack->key);
     if (entry == NULL) return site;
     bool known = (entry->key.hi | entry->key.lo) != 0;
-    site.number = known ? entry->site.number : tpi_count++;
+    site.number = known ? entry->site.number : tpi_next_number++;
     if (!known || entry->site.tier != site.tier || entry->site.named != site.named)
         tpi_write_site(guard, &site, stack);
+    tpi_count += !known;
     entry->key = stack->key;
     entry->site = site;
     return site;

@@ -7,6 +7,7 @@
 #include "../place/place.h"
 #include "boot.h"
 #include "counters.h"
+#include "engine.h"
 #include "hooks.h"
 #include "owners.h"
 #include "pagemap.h"
@@ -94,6 +95,7 @@ static bool tpi_adopt(tp_guard *guard, struct tp_owner *owner, struct tp_site si
     owner->accounted = owner->kind == TP_OWNER_SYSTEM && tp_place_active();
     if (!tp_owners_add(guard, owner)) return false;
     if (owner->accounted) tp_place_account(owner->tier, (int64_t)owner->size);
+    tp_engine_claim(owner->address, owner->size, owner->site);
     tpi_record(guard, TP_ALLOC, owner, now_ns, owner->tier != site.tier ? TP_FLAG_SPILL : 0, 0);
     guard->self->pending.allocations++;
     guard->self->pending.unnamed += tp_place_active() && !site.named;
@@ -168,6 +170,7 @@ void *tp_track_allocate(const struct tp_request *request) {
 static void tpi_end(tp_guard *guard, const struct tp_owner *owner, uint64_t time_ns) {
     tpi_record(guard, TP_FREE, owner, time_ns, 0, tp_resident_pages(owner->address, owner->size));
     guard->self->pending.frees += owner->kind != TP_OWNER_SMALL;
+    if (owner->kind != TP_OWNER_SMALL) tp_engine_release(owner->address, owner->size);
     if (owner->accounted) tp_place_account(owner->tier, -(int64_t)owner->size);
     if (owner->kind == TP_OWNER_PLACED) tpi_unplace(owner);
 }

@@ -6,6 +6,7 @@
 
 #include "../common/rawio.h"
 #include "../place/place.h"
+#include "engine.h"
 #include "hooks.h"
 #include "maps.h"
 #include "options.h"
@@ -108,6 +109,7 @@ static void tpi_adopt(tp_guard *guard, struct tp_map *map, struct tp_site site, 
         guard->self->pending.unnamed += !site.named;
     }
     if (!tp_maps_add(guard, map)) return;
+    tp_engine_claim(map->start, map->end - map->start, map->site);
     uint16_t spill = map->placed && map->tier != site.tier ? TP_FLAG_SPILL : 0;
     tpi_record(guard, TP_MAP, map, now_ns, (map->file ? TP_FLAG_FILE : 0) | spill, (uint32_t)prot);
 }
@@ -177,8 +179,9 @@ static void tpi_move(tp_guard *guard, const struct tpi_ending *moved, uintptr_t 
     map.start = start;
     map.end = tpi_page_end(start + size);
     if (map.placed) map.tier = (uint8_t)tp_place_map(first->tier, (void *)map.start, map.end - map.start);
-    if (tp_maps_add(guard, &map))
-        tpi_record(guard, TP_MAP, &map, tp_now_ns(), map.file ? TP_FLAG_FILE : 0, 0);
+    if (!tp_maps_add(guard, &map)) return;
+    tp_engine_claim(map.start, map.end - map.start, map.site);
+    tpi_record(guard, TP_MAP, &map, tp_now_ns(), map.file ? TP_FLAG_FILE : 0, 0);
 }
 
 /* With MREMAP_DONTUNMAP, or an old size of 0, the old range stays mapped and the new one is a fresh object.

@@ -157,7 +157,7 @@ def test_each_bad_input_is_one_line(tmp_path: Path, refused: Refused) -> None:
     assert "trace /dev/null/t cannot be made" in refused(["-o", "/dev/null/t"], ["true"])
     assert "rate 5000 Hz cannot be used" in refused(["--rate", "5000"], ["true"])
     assert "rate 0 Hz cannot be used" in refused(["--rate", "0"], ["true"])
-    assert "source exact cannot be used" in refused(["--source", "exact"], ["true"])
+    assert "source spe cannot be used" in refused(["--source", "spe"], ["true"])
     assert "'4x' is no size" in refused(["--threshold", "4x"], ["true"])
     assert "invalid choice" in refused(["--source", "magic"], ["true"], status=2)
     assert "plan absent.plan" in refused(["--plan", "absent.plan"], ["true"])

@@ -39,3 +39,7 @@ class TierError(TierprofError):
 
 class ModelError(TierprofError):
     """A model cannot be trained, read or applied."""
+
+
+class MachineError(TierprofError):
+    """A machine file is missing, malformed, or asks for what cannot be."""

@@ -90,7 +90,7 @@ CRITICALITY = pa.schema(
         ("what", pa.string()),  # object | none | all
         ("fast", pa.string()),
         ("slow", pa.string()),
-        ("source", pa.string()),  # which truth: `intervention emulated:2.5`
+        ("source", pa.string()),  # which truth: `intervention emulated:2.5`, `model optane100-x6`
         ("repeats", pa.int32()),
         ("wall_s", pa.float64()),  # median; for objects: extra over none
         ("wall_low_s", pa.float64()),
@@ -102,6 +102,116 @@ CRITICALITY = pa.schema(
     ]
 )
 
+# The tables of an exact run (source exact) alone. Counts are of what was measured; a slice's weight tells for how much it stands.
+
+EXACT_THREADS = pa.schema(
+    [
+        ("slice", pa.int32()),  # a stretch of one process's run; dense over processes
+        ("weight", pa.float64()),  # of the slice: how many instructions each of its instructions stands for
+        ("pid", pa.int32()),
+        ("tid", pa.int32()),
+        ("thread", pa.int32()),  # dense over processes
+        ("first_instruction", pa.int64()),  # of the slice, counted over all threads of the process
+        ("instructions", pa.int64()),
+        ("loads", pa.int64()),  # a read-modify-write counts as a load and as a store
+        ("stores", pa.int64()),
+        ("base_cycles", pa.int64()),  # with every access beyond L2 taken as an L2 hit
+        ("branches", pa.int64()),
+        ("mispredicts", pa.int64()),
+        ("tlb1_misses", pa.int64()),
+        ("walks", pa.int64()),
+        ("fences", pa.int64()),
+    ]
+)
+
+EXACT_OBJECTS = pa.schema(
+    [
+        ("slice", pa.int32()),
+        ("thread", pa.int32()),
+        ("object", pa.int32()),  # row of sites; -1 stack, -2 static, -3 small, -4 mapped, -5 unknown
+        ("loads", pa.int64()),
+        ("stores", pa.int64()),
+        ("nt_stores", pa.int64()),
+        ("load_bytes", pa.int64()),
+        ("store_bytes", pa.int64()),
+        ("l1_misses", pa.int64()),  # from here on lines, not accesses
+        ("l2_misses", pa.int64()),
+        ("l3_hits", pa.int64()),
+        ("near_loads", pa.int64()),  # fetched by loads from memory: the tier's own buffer held the 256 B block
+        ("mid_loads", pa.int64()),  # its translation buffer held the page
+        ("far_loads", pa.int64()),  # neither
+        ("rfo_lines", pa.int64()),  # fetched by stores
+        ("prefetched_lines", pa.int64()),
+        ("prefetched_used", pa.int64()),
+        ("writeback_lines", pa.int64()),
+        ("read_blocks", pa.int64()),  # 256 B blocks that the reads and writes touched
+        ("write_blocks", pa.int64()),
+        ("tlb1_misses", pa.int64()),
+        ("walks", pa.int64()),
+    ]
+)
+
+EXACT_EPISODES = pa.schema(
+    [
+        ("episode", pa.int32()),  # row number
+        ("slice", pa.int32()),
+        ("thread", pa.int32()),
+        ("count", pa.int64()),  # episodes with these chains
+        ("base_cycles", pa.int64()),  # of all of them, as the next two
+        ("instructions", pa.int64()),
+        ("misses", pa.int64()),
+    ]
+)
+
+EXACT_NODES = pa.schema(
+    [
+        ("episode", pa.int32()),
+        ("chain", pa.int8()),
+        ("object", pa.int32()),  # as in exact_objects; 0 for class 0, which is no object's
+        ("node_class", pa.int8()),  # 0 L3, 1 near, 2 mid, 3 far
+        ("count", pa.int32()),
+    ]
+)
+
+EXACT_REUSE = pa.schema(
+    [
+        ("object", pa.int32()),
+        ("granule_bytes", pa.int32()),  # 64: lines; 4096: pages
+        ("cold", pa.float64()),  # first uses; the same in every row of a histogram
+        ("bin", pa.int8()),  # distances in [2^bin, 2^(bin+1)) granules
+        ("weight", pa.float64()),
+    ]
+)
+
+# What a timing model says of each object (`tierprof predict`): run times, not differences. Also in CRITICALITY, as `model MACHINE`.
+
+LABELS = pa.schema(
+    [
+        ("machine", pa.string()),  # whose model; a trace may hold labels of several
+        ("object", pa.int32()),  # row of sites; below 0 as in exact_objects
+        ("key", pa.string()),  # site key; "" where there is no site
+        ("name", pa.string()),
+        ("peak_bytes", pa.int64()),
+        ("all_fast_s", pa.float64()),  # everything in the fast tier
+        ("all_slow_s", pa.float64()),
+        ("alone_slow_s", pa.float64()),  # this object alone in the slow tier
+        ("alone_fast_s", pa.float64()),  # this object alone in the fast tier
+    ]
+)
+
+INTERACTIONS = pa.schema(
+    [
+        ("machine", pa.string()),
+        ("object", pa.int32()),  # of the run that was modelled; the keys are the same in every run
+        ("other", pa.int32()),
+        ("object_key", pa.string()),
+        ("other_key", pa.string()),
+        ("object_name", pa.string()),
+        ("other_name", pa.string()),
+        ("extra_s", pa.float64()),  # both in the slow tier: what that costs beyond the sum of each alone
+    ]
+)
+
 TABLES = {
     "sites": SITES,
     "allocations": ALLOCATIONS,
@@ -109,4 +219,11 @@ TABLES = {
     "modules": MODULES,
     "recipes": RECIPES,
     "criticality": CRITICALITY,
+    "exact_threads": EXACT_THREADS,
+    "exact_objects": EXACT_OBJECTS,
+    "exact_episodes": EXACT_EPISODES,
+    "exact_nodes": EXACT_NODES,
+    "exact_reuse": EXACT_REUSE,
+    "labels": LABELS,
+    "interactions": INTERACTIONS,
 }

@@ -7,6 +7,7 @@ from tierprof.base.errors import TierprofError
 
 _BINARY = {"": 1, "b": 1, "k": 2**10, "kib": 2**10, "m": 2**20, "mib": 2**20, "g": 2**30, "gib": 2**30, "t": 2**40, "tib": 2**40}
 _DECIMAL = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
+_COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
 
 
@@ -23,6 +24,31 @@ def parse_size_bytes(text: str) -> int:
     if match is None or factor is None:
         raise TierprofError(f"'{text}' is no size", "a size is a number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB", "write it like 8GiB")
     return int(Decimal(match.group(1)) * factor)
+
+
+def parse_count(text: str) -> int:
+    """A count of events such as ``20M``, ``1.5G``, ``100k`` or ``4096``; letters are powers of a thousand.
+
+    Raises
+    ------
+    TierprofError
+        If the text is no count.
+    """
+    match = _SIZE.fullmatch(text)
+    factor = _COUNTS.get(match.group(2).lower()) if match else None
+    if match is None or factor is None:
+        raise TierprofError(f"'{text}' is no count", "a count is a number, with k, M, G or T for powers of a thousand", "write it like 20M")
+    return int(Decimal(match.group(1)) * factor)
+
+
+def format_count(count: float) -> str:
+    """The count with three digits: ``1.25G``, ``20M``, ``999``."""
+    value = float(count)
+    for unit in ("", "k", "M", "G"):
+        if abs(value) < 999.5:
+            return f"{value:.3g}{unit}"
+        value /= 1000
+    return f"{value:.3g}T"
 
 
 def format_bytes(size_bytes: float) -> str:

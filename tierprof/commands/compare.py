@@ -1,7 +1,7 @@
 """Compare two traces: what became of each object's share, size and allocations.
 
 Objects are matched by site key, which is the same in every run of the same binaries; objects of only one trace are listed with a dash
-on the other side, as after a rebuild.
+on the other side, as after a rebuild. Shares of an exact trace are the model's (see `tierprof objects --help`).
 """
 
 import argparse
@@ -11,6 +11,7 @@ import pandas as pd
 
 from tierprof.base.units import format_bytes, format_seconds, format_share
 from tierprof.console import emit_json, table
+from tierprof.exact_objects import exact_objects
 from tierprof.profiler.trace import Trace
 
 COLUMNS = ("stall_share", "peak_bytes", "allocations")
@@ -51,7 +52,7 @@ def _side(row: pd.Series, column: str, side: str) -> str:
 def execute(args: argparse.Namespace) -> int:
     """Print the comparison."""
     traces = [Trace.open(args.before), Trace.open(args.after)]
-    both = match_objects(traces[0].objects(), traces[1].objects())
+    both = match_objects(*(_objects(trace) for trace in traces))
     runs = {
         side: {key: trace.meta.get(key) for key in ("command", "source", "samples", "duration_s", "user_s", "system_s")}
         for side, trace in zip(("before", "after"), traces, strict=True)
@@ -59,7 +60,7 @@ def execute(args: argparse.Namespace) -> int:
     if args.json:
         emit_json({**runs, "objects": both.astype(object).where(both.notna(), None).to_dict("records")})
         return 0
-    table("runs", ["", "before", "after"], [_run_row(key, runs) for key in ("duration_s", "user_s", "system_s", "samples")])
+    table("runs", ["", "before", "after"], [_run_row(key, runs) for key in ("source", "duration_s", "user_s", "system_s", "samples")])
     heads = ["object", "share before", "after", "change", "peak before", "after", "allocations before", "after"]
     rows = [
         [
@@ -75,7 +76,12 @@ def execute(args: argparse.Namespace) -> int:
     return 0
 
 
+def _objects(trace: Trace) -> pd.DataFrame:
+    """The trace's objects; those of an exact run with the model's shares, as nothing was sampled."""
+    return exact_objects(trace).objects if "exact" in trace.meta else trace.objects()
+
+
 def _run_row(key: str, runs: dict[str, dict]) -> list[str]:
     values = [runs[side][key] for side in ("before", "after")]
-    shown = [format_seconds(v) if key.endswith("_s") and v is not None else str(v) for v in values]
+    shown = ["-" if v is None else format_seconds(v) if key.endswith("_s") else str(v) for v in values]
     return [key.removesuffix("_s"), *shown]

@@ -2,6 +2,9 @@
 
 Shares are of the run's sampled time. Kernel time is an estimate: the time that the run spent in the kernel, split by page faults. An
 object is all the memory that one allocation site hands out.
+
+Of an exact trace it shows what was counted, and what the model makes of it: the share of an object is what it alone adds to the run time
+when it is in the machine's slow tier, as part of the time of a run with everything there.
 """
 
 import argparse
@@ -12,6 +15,7 @@ import pandas as pd
 
 from tierprof.base.units import format_bytes, format_seconds, format_share
 from tierprof.console import emit_json, say, table
+from tierprof.exact_objects import exact_objects, exact_summary, print_exact
 from tierprof.profiler.trace import Trace
 
 SORTS = {
@@ -57,6 +61,8 @@ def summary(trace: Trace, objects: pd.DataFrame) -> dict[str, Any]:
 def execute(args: argparse.Namespace) -> int:
     """Print the table and, below it, where the sampled time went."""
     trace = Trace.open(args.trace)
+    if "exact" in trace.meta:
+        return _execute_exact(trace, args)
     objects = sorted_objects(trace.objects(), args.sort)
     if args.json:
         emit_json(summary(trace, objects))
@@ -71,6 +77,16 @@ def execute(args: argparse.Namespace) -> int:
         say(f"static data: {', '.join(statics)}")
     for entry in trace.meta.get("notes", []):
         say(f"note: {entry['text']}")
+    return 0
+
+
+def _execute_exact(trace: Trace, args: argparse.Namespace) -> int:
+    modelled = exact_objects(trace)
+    ranked = modelled._replace(objects=sorted_objects(modelled.objects, args.sort))
+    if args.json:
+        emit_json(exact_summary(trace, ranked))
+    else:
+        print_exact(trace, ranked, args.top)
     return 0
 
 

@@ -2,7 +2,8 @@
 
 The budget is that of the fast tier at any moment of the run: the sum of what is live at once, not of what is ever allocated. By a model, by
 stall_share, accesses or criticality the objects of greatest total worth are packed exactly; by size, density or random the budget is filled
-in that order. all-fast, all-slow and first-come look at no object. Objects that the plan does not name go to the slow tier.
+in that order. all-fast, all-slow and first-come look at no object. Objects that the plan does not name go to the slow tier. `--by model`
+takes what the timing model of a machine said of the objects: the labels that `tierprof predict` left in an exact trace.
 """
 
 import argparse
@@ -24,7 +25,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("trace", type=Path, metavar="TRACE", help="the program's trace")
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--model", type=Path, metavar="MODEL", help="rank by a model that `tierprof train` made")
-    how.add_argument("--by", choices=(*METRICS, *BLIND), help="or by one metric (default stall_share)")
+    how.add_argument("--by", choices=(*METRICS, *BLIND), help="or by one metric (default stall_share; model for an exact trace)")
+    parser.add_argument("--machine", metavar="NAME", help="for --by model: whose labels, where the trace has those of several machines")
     parser.add_argument("--budget", required=True, metavar="TIER=SIZE", help="fast memory: dram=8GiB, or dram=25%% of the objects' peak")
     parser.add_argument("--tier", default="slow=emulated:2.5", metavar="NAME=SPEC", help="the slow tier (default slow=emulated:2.5)")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="for --by random (default 0)")
@@ -41,8 +43,10 @@ def execute(args: argparse.Namespace) -> int:
         raise PlanError(f"budget '{args.budget}'", "it names no tier", "write it like dram=8GiB or dram=25%")
     fast, slow = parse_tier(name), parse_tier(args.tier)
     model = CriticalityRanker.load(args.model) if args.model else None
-    by = "model" if model is not None else args.by or "stall_share"
-    placement = make_placement(trace, fast, slow, budget, by=by, model=model, seed=args.seed)
+    by = "model" if model is not None else args.by or ("model" if trace.meta.get("source") == "exact" else "stall_share")
+    if args.machine and (by != "model" or model is not None):
+        raise PlanError(f"--machine {args.machine}", "only --by model places by a machine's labels", "leave one of the two out")
+    placement = make_placement(trace, fast, slow, budget, by=by, model=model, machine=args.machine, seed=args.seed)
     placement.plan.save(args.output)
     if args.json:
         emit_json(_facts(placement, by, args.output))

@@ -5,9 +5,11 @@ from pathlib import Path
 
 from tierprof.base.errors import TierprofError
 from tierprof.base.units import format_bytes, format_seconds, format_share
-from tierprof.console import emit_json, say, table
+from tierprof.console import emit_json, note, say, table
 from tierprof.models.ranker import CriticalityRanker
 from tierprof.placer.plan import Plan
+from tierprof.placer.predict.facts import prediction_facts
+from tierprof.placer.predict.words import conclusions
 from tierprof.placer.report import Report, ReportRow, build_report
 from tierprof.placer.report_page import render_page
 from tierprof.profiler.trace import Trace
@@ -18,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("trace", type=Path, metavar="TRACE", help="the trace")
     parser.add_argument("--plan", type=Path, metavar="PLAN", help="show where this plan puts each object, and why")
     parser.add_argument("--model", type=Path, metavar="MODEL", help="show which features each prediction comes from")
+    parser.add_argument("--machine", metavar="NAME|FILE", help="of an exact trace: predict on this machine (default the trace's own)")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the report as HTML, one file without any network")
     parser.add_argument("--top", type=int, default=20, metavar="N", help="objects to show in the table (default 20)")
     parser.add_argument("--json", action="store_true", help="everything, exactly, as JSON")
@@ -27,7 +30,7 @@ def execute(args: argparse.Namespace) -> int:
     """Print the report, and write the HTML where it is wanted."""
     plan = Plan.load(args.plan) if args.plan else None
     model = CriticalityRanker.load(args.model) if args.model else None
-    report = build_report(Trace.open(args.trace), plan, model)
+    report = build_report(Trace.open(args.trace), plan, model, args.machine)
     if args.output:
         _write(args.output, render_page(report))
     if args.json:
@@ -68,11 +71,23 @@ def _facts(report: Report) -> dict[str, object]:
     meta = report.trace.meta
     run = {name: meta.get(name) for name in ("source", "samples", "duration_s", "shares")}
     loss = report.loss._asdict() if report.loss else None
-    return {"trace": str(report.trace.path), **run, "slow": report.slow_spec, "all_slow_loss_s": loss, "objects": objects}
+    return {
+        "trace": str(report.trace.path),
+        **run,
+        "slow": report.slow_spec,
+        "all_slow_loss_s": loss,
+        "objects": objects,
+        **_prediction_facts(report),
+    }
+
+
+def _prediction_facts(report: Report) -> dict[str, object]:
+    return {} if report.prediction is None else {"prediction": prediction_facts(report.prediction)}
 
 
 def _print(report: Report, top: int) -> None:
-    heads = ["object", "peak", "share"]
+    heads = ["object", "peak"]
+    heads += ["share"] if report.prediction is None else []
     heads += ["measured cost [95 %]"] if any(row.measured for row in report.rows) else []
     heads += ["predicted"] if any(row.predicted_s is not None for row in report.rows) else []
     heads += ["tier"] if report.plan is not None else []
@@ -83,6 +98,11 @@ def _print(report: Report, top: int) -> None:
     if report.loss is not None:
         value, low, high = (format_seconds(own) for own in report.loss)
         say(f"everything in {report.slow_spec} costs {value} [{low}, {high}] of CPU time")
+    if report.prediction is not None:
+        for line in conclusions(report.prediction):
+            say(line)
+    elif report.no_prediction:
+        note(f"no prediction on other memory: {report.no_prediction}")
     if report.predicted_saving is not None:
         say(f"the plan is predicted to save {format_share(report.predicted_saving)} of it")
 

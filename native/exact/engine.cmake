@@ -1,0 +1,40 @@
+# The exact engine: a Valgrind tool, built against the headers and static libraries that Debian's valgrind package brings.
+# That one binary is GPL-2.0-or-later; it lies in a folder of its own with its licence.
+set(TIERPROF_EXACT AUTO CACHE STRING "the exact engine: AUTO builds it where Valgrind's headers and libraries are, ON insists, OFF does without")
+set_property(CACHE TIERPROF_EXACT PROPERTY STRINGS AUTO ON OFF)
+if(TIERPROF_EXACT STREQUAL "OFF")
+  return()
+endif()
+
+find_path(TP_VALGRIND_INCLUDE pub_tool_tooliface.h PATH_SUFFIXES valgrind)
+find_library(TP_VALGRIND_LIBRARY coregrind-amd64-linux PATH_SUFFIXES valgrind)
+if(NOT TP_VALGRIND_INCLUDE OR NOT TP_VALGRIND_LIBRARY OR NOT CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  if(TIERPROF_EXACT STREQUAL "ON")
+    message(FATAL_ERROR "TIERPROF_EXACT=ON, but Valgrind's headers and static libraries for amd64 were not found: apt install valgrind")
+  endif()
+  message(STATUS "no Valgrind headers and libraries for amd64: built without the exact engine")
+  return()
+endif()
+
+# The version of the libraries; the tool runs under no other.
+file(STRINGS ${TP_VALGRIND_INCLUDE}/config.h TP_VALGRIND_VERSION REGEX "#define PACKAGE_VERSION ")
+string(REGEX REPLACE ".*\"([^\"]*)\".*" "\\1" TP_VALGRIND_VERSION "${TP_VALGRIND_VERSION}")
+file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/exact/valgrind-version CONTENT "@TP_VALGRIND_VERSION@\n")
+message(STATUS "exact engine: Valgrind ${TP_VALGRIND_VERSION}")
+
+file(GLOB TP_ENGINE_SOURCES CONFIGURE_DEPENDS exact/*.c)
+set(TP_ENGINE_MODEL_SOURCES ${TP_MODEL_SOURCES})
+list(FILTER TP_ENGINE_MODEL_SOURCES EXCLUDE REGEX "/host\\.c$")
+add_executable(tierprof-amd64-linux ${TP_ENGINE_SOURCES} ${TP_ENGINE_MODEL_SOURCES})
+target_include_directories(tierprof-amd64-linux SYSTEM PRIVATE ${TP_VALGRIND_INCLUDE})
+target_compile_definitions(tierprof-amd64-linux PRIVATE VGA_amd64=1 VGO_linux=1 VGP_amd64_linux=1 VGPV_amd64_linux_vanilla=1)
+target_compile_options(tierprof-amd64-linux PRIVATE ${TP_MODEL_OPTIONS} -fno-stack-protector -fno-strict-aliasing -fno-pie -U_FORTIFY_SOURCE)
+get_filename_component(TP_VALGRIND_LIBRARIES ${TP_VALGRIND_LIBRARY} DIRECTORY)
+target_link_directories(tierprof-amd64-linux PRIVATE ${TP_VALGRIND_LIBRARIES})
+target_link_options(tierprof-amd64-linux PRIVATE -static -no-pie -nodefaultlibs -nostartfiles -u _start -Wl,--build-id
+                    -Wl,-Ttext-segment=0x58000000)
+target_link_libraries(tierprof-amd64-linux PRIVATE coregrind-amd64-linux vex-amd64-linux gcc-sup-amd64-linux gcc)
+set_target_properties(tierprof-amd64-linux PROPERTIES POSITION_INDEPENDENT_CODE OFF C_VISIBILITY_PRESET default RUNTIME_OUTPUT_DIRECTORY exact)
+install(TARGETS tierprof-amd64-linux RUNTIME DESTINATION exact)
+install(FILES ${CMAKE_CURRENT_BINARY_DIR}/exact/valgrind-version exact/LICENSE DESTINATION exact)
+install(FILES include/tierprof_region.h DESTINATION include)
