@@ -8,13 +8,14 @@ HISTORY = (
     " fetched, and was charged for, its neighbours' lines. An artefact of the simulation.",
     "Patterns: custom reads of 1024 bytes read their first 512 twice. With all of them, the published throughput on DRAM would be more than"
     " six channels carry; the benchmark's source shows why.",
-    "Patterns: a custom operation is 69 micro-operations and its divisions, counted in compiled code of the benchmark's shape, instead of 39,"
-    " reckoned for one that is inlined. Throughput as such had come out up to twice too high, and still is too high; ratios hardly changed.",
+    "Patterns: a custom operation is 69 micro-operations and its divisions, counted in compiled code of the benchmark's shape, not 39, as"
+    " had been reckoned for one that is inlined. Throughput as such had come out up to twice too high, and is too high still; ratios hardly"
+    " changed.",
     "Machines: rows on DIMMs of 128 and 512 GB are checked with the vendor's bandwidth for these instead of the 256 GB module's.",
     "Timing: a stream's lines queue at one DIMM (pages are interleaved by 4 KiB: FAST20), so that its latency rises with that DIMM's load,"
     " and it is no faster than one DIMM. One thread's stream on Optane had come out a fifth too fast.",
-    "Machine cascade-lake: 20 lines under way beyond L2 instead of 16, as ice-lake had before, for the same reason: the streamer runs 20 lines"
-    " ahead (Intel's optimisation manual).",
+    "Machine cascade-lake: 20 lines under way beyond L2 instead of 16, as ice-lake had before, for the same reason: the streamer runs 20"
+    " lines ahead (Intel's optimisation manual).",
     "Between first run and last, the solver and the machine files were also worked on by someone who never opened the test set.",
 )
 

@@ -65,7 +65,7 @@ class Setting(NamedTuple):
     interval: tuple[str, str] | None  # of how many instructions how many are measured, and how many warm up before
 
 
-FULL = Setting("optane100-x6", scale=24, degree=4, interval=("4M:20M", "4M"))
+FULL = Setting("optane100-x6", scale=24, degree=4, interval=("2M:20M", "4M"))
 QUICK = Setting(str(SOURCES / "small-llc.toml"), scale=20, degree=4, interval=None)
 # Kernels that run at the same time, each on one thread.
 TOGETHER = 2

@@ -221,8 +221,8 @@ class Simulator:
         first, each = int(ffi.cast("uintptr_t", block.exits)), ffi.sizeof("struct tpm_exit")
         return Block(address, tuple(ExitWord(first + each * number, exit.n_accesses) for number, exit in enumerate(exits)))
 
-    def _new(self, declaration: str, *count: int) -> Any:
-        made = self._ffi.new(declaration, *count)
+    def _new(self, declaration: str, *initial: Any) -> Any:
+        made = self._ffi.new(declaration, *initial)
         self._kept.append(made)
         return made
 

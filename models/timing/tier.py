@@ -26,11 +26,12 @@ _CURVES: Spec = {
 }
 _MIX = Points("read_share", 0.01, 2)
 # What only a tier with blocks larger than a line has.
+_INTERLEAVED = Number(1, 64, whole=True)
 _BLOCKED: Spec = {
     "read_combining_loss": Points("threads", 0, 1),
     "write_combining_loss": Points("threads", 0, 1),
     "eviction_blocks_per_line": Points("threads", 0, 1),
-    "interleaved": Number(1, 64, whole=True),
+    "interleaved": _INTERLEAVED,
 }
 # What only a tier that is reached through page faults has.
 _PAGED: Spec = {
@@ -136,13 +137,13 @@ def read_tier(name: str, table: Table, reader: Reader) -> Tier:
     if block_bytes not in (LINE_BYTES, BUFFERED_BLOCK_BYTES, PAGE_BYTES):
         reader.refuse("block_bytes", f"blocks of {block_bytes} bytes are not modelled", "give 64, 256 or 4096")
     blocked, is_paged = block_bytes == BUFFERED_BLOCK_BYTES, block_bytes == PAGE_BYTES
-    own = {*(_BLOCKED if blocked else ()), *(_PAGED if is_paged else ())}
+    own = {*((*_BLOCKED, "interleaved") if blocked else ()), *(_PAGED if is_paged else ())}
     reader.only({*_NUMBERS, *_CURVES, *own, "mix", "loaded", "about"})
     if not numbers["near_ns"] <= numbers["mid_ns"] <= numbers["far_ns"]:
         reader.refuse("near_ns", "near, mid and far latency do not rise", "order them")
     curves = {key: reader.curve(key, spec) for key, spec in _CURVES.items() if isinstance(spec, Points)}
     curves |= {key: reader.curve(key, spec) if blocked else level(0.0) for key, spec in _BLOCKED.items() if isinstance(spec, Points)}
-    interleaved = reader.number("interleaved", _BLOCKED["interleaved"]) if blocked else 1
+    interleaved = reader.number("interleaved", _INTERLEAVED) if blocked else 1
     fault = {key: reader.number(key, spec) for key, spec in _PAGED.items() if is_paged and isinstance(spec, Number)}
     return Tier(
         name=name,

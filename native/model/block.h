@@ -1,12 +1,14 @@
 /* block.h - what is known of a piece of code before it runs: its accesses, exits and data flow.
  *
- * Whoever decodes code makes one tpm_block a translation (the exact engine from VEX, patterns.py by hand). A run is then
- * a stream of 64-bit words: for every execution of a block, the address of the tpm_exit by which it was left, and the
- * effective addresses of that exit's first n_accesses accesses, in order; 0 where a guarded access did not happen.
+ * Whoever decodes code makes one tpm_block a translation (the exact engine from VEX, patterns.py by hand). A
+ * run is then a stream of 64-bit words: for every execution of a block, the address of the tpm_exit by which
+ * it was left, and the effective addresses of that exit's first n_accesses accesses, in order; 0 where a
+ * guarded access did not happen.
  *
- * Values: a "source" is a live-in register (0 .. TPM_REGISTERS-1, state at the block's entry) or TPM_REGISTERS + k, the
- * value that access k of this block loaded. A flow is the longest latency from one source to the value, in cycles, not
- * counting what the source itself takes. Accesses from TPM_LOADS-1 on share the last number.
+ * Values: a "source" is a live-in register (0 .. TPM_REGISTERS-1, state at the block's entry) or
+ * TPM_REGISTERS + k, the value that access k of this block loaded. A flow is the longest latency from one
+ * source to the value, in cycles, not counting what the source itself takes. Accesses from TPM_LOADS-1 on
+ * share the last number.
  *
  * SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-or-later
  */
@@ -21,10 +23,10 @@
 enum tpm_kind {
     TPM_LOAD = 0,
     TPM_STORE = 1,
-    TPM_UPDATE = 2,    /* a locked read-modify-write: a load and a store, and a full fence */
-    TPM_STORE_NT = 3,  /* non-temporal: past the caches, whole lines combined */
-    TPM_PREFETCH = 4,  /* a software prefetch: moves a line, counts as no access */
-    TPM_FENCE = 5,     /* mfence, serialising instructions: the address word is 0, nothing is accessed */
+    TPM_UPDATE = 2,   /* a locked read-modify-write: a load and a store, and a full fence */
+    TPM_STORE_NT = 3, /* non-temporal: past the caches, whole lines combined */
+    TPM_PREFETCH = 4, /* a software prefetch: moves a line, counts as no access */
+    TPM_FENCE = 5,    /* mfence, serialising instructions: the address word is 0, nothing is accessed */
 };
 
 struct tpm_flow {
@@ -50,8 +52,8 @@ struct tpm_access {
     uint32_t generation, pad;
 };
 
-/* At an exit register `reg` holds a value made of `value`; registers that are not named keep theirs. A value made of
- * nothing (a constant) has no flows. */
+/* At an exit register `reg` holds a value made of `value`; registers that are not named keep theirs. A value
+ * made of nothing (a constant) has no flows. */
 struct tpm_transfer {
     uint32_t reg;
     struct tpm_flows value;

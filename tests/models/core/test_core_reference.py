@@ -166,8 +166,8 @@ def assert_same(profile: ExactProfile, core: Core) -> None:
                 n_objects += 1
             assert (row.loads, row.stores) == (total["loads"], total["stores"] + total["nt_stores"])
             assert (row.tlb1_misses, row.walks) == (total["tlb1_misses"], total["walks"])
-            for key, counts in thread.episodes.items():
-                assert episodes[slice_, number, key] == counts
+            for chains, counts in thread.episodes.items():
+                assert episodes[slice_, number, chains] == counts
                 n_episodes += 1
     assert (len(objects), len(episodes)) == (n_objects, n_episodes)
 
