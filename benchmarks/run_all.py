@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("malloc_cost", "join", "attribution", "overhead", "emulated_factor", "predict")
+BENCHMARKS = ("malloc_cost", "join", "attribution", "overhead", "emulated_factor", "predict", "exact_speed")
 
 
 def main() -> int:

@@ -137,7 +137,7 @@ def read_tier(name: str, table: Table, reader: Reader) -> Tier:
     if block_bytes not in (LINE_BYTES, BUFFERED_BLOCK_BYTES, PAGE_BYTES):
         reader.refuse("block_bytes", f"blocks of {block_bytes} bytes are not modelled", "give 64, 256 or 4096")
     blocked, is_paged = block_bytes == BUFFERED_BLOCK_BYTES, block_bytes == PAGE_BYTES
-    own = {*((*_BLOCKED, "interleaved") if blocked else ()), *(_PAGED if is_paged else ())}
+    own = {*(_BLOCKED if blocked else ()), *(_PAGED if is_paged else ())}
     reader.only({*_NUMBERS, *_CURVES, *own, "mix", "loaded", "about"})
     if not numbers["near_ns"] <= numbers["mid_ns"] <= numbers["far_ns"]:
         reader.refuse("near_ns", "near, mid and far latency do not rise", "order them")

@@ -111,6 +111,7 @@ def test_the_terminal_s_interrupt_is_the_program_s_to_answer(tmp_path: Path) -> 
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(tmp_path)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell starts background jobs with it ignored, and no trap undoes that
         os.execv(sys.executable, [sys.executable, "-P", "-m", "tierprof", "run", "-q", "-o", "t", "--", "bash", "-c", program])
     said = b""
     while b"up" not in said:
