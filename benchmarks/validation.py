@@ -1,8 +1,8 @@
 """The timing model against published measurements of real hardware: prints the comparison, writes docs/validation.md.
 
-Run `python benchmarks/validation.py` (or `make validation`). `--quick` takes smaller graphs on a machine with a 2 MiB last-level cache,
-and `--no-kernels` none; `--no-page` leaves the page as it is. `--half development` prints that half of the table and writes no page:
-what one looks at while working on the model.
+Run `python benchmarks/validation.py` (or `make validation`). The page is that of a whole run; what leaves something out only prints:
+`--quick` takes smaller graphs on a machine with a 2 MiB last-level cache, `--no-kernels` none, `--only` some, and `--half development`
+looks at that half of the table alone, which is what one does while working on the model.
 """
 
 import argparse
@@ -37,8 +37,8 @@ def _print_rows(title: str, frame: pd.DataFrame) -> None:
 def main() -> None:
     """Compare and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="small graphs, a small last-level cache")
-    parser.add_argument("--no-kernels", action="store_true", help="only the access patterns")
+    parser.add_argument("--quick", action="store_true", help="small graphs, a small last-level cache; no page")
+    parser.add_argument("--no-kernels", action="store_true", help="only the access patterns; no page")
     parser.add_argument("--no-page", action="store_true", help="do not write docs/validation.md")
     parser.add_argument("--half", choices=[DEVELOPMENT], help="only these rows; no page")
     parser.add_argument("--only", nargs="*", default=[], metavar="KERNEL", help="of the kernels only these; no page")
@@ -50,7 +50,7 @@ def main() -> None:
     table("ratios: median absolute error", SUMMARY_HEADS, summary(pairs))
     table("figures as such: median absolute error", SUMMARY_HEADS, summary(rows))
     table("targets", ["target", "reached", ""], targets(findings))
-    if args.half or args.no_page or args.only:
+    if args.half or args.no_page or args.only or args.quick or args.no_kernels:
         return
     write(findings)
     note(f"written: {PAGE}")

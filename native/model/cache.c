@@ -140,40 +140,47 @@ static void tpmi_count_miss(struct tpm_outcome *out, struct tpmi_found found) {
     if (found.class > out->node_class) out->node_class = (uint8_t)found.class;
 }
 
-/* A load or store of one line. True if it is one that the stride prefetcher learns from. */
-static bool tpmi_demand(const struct tpmi_request *by, uint64_t line, bool store) {
-    struct tpm_sets *l1 = &by->own->l1;
-    struct tpm_place at = tpmi_level_place(l1, line);
-    bool hit;
-    uint64_t victim, *word = tpmi_level_use(l1, at, &hit, &victim);
-    if (hit) {
-        uint64_t before = *word;
-        if (before & TPM_FROM_MEMORY) ++by->out->prefetched_used;
-        *word = before & ~(TPM_PREFETCHED | TPM_FROM_MEMORY);
-        if (store && !(before & TPM_DIRTY)) {
-            if (tpmi_share_matters(by->caches, by->core)) tpm_share_write(by->caches, by->core, line);
-            *word = tpmi_word(at, by->object, TPM_DIRTY);
-        }
-        return before & TPM_PREFETCHED;
-    }
+/* A load or store of one line that L1 lacks. */
+static void tpmi_miss(const struct tpmi_request *by, struct tpm_place at, uint64_t line, bool store) {
+    uint64_t victim, *word = tpmi_sets_insert(&by->own->l1, at, &victim);
     *word = tpmi_word(at, by->object, store ? TPM_DIRTY : 0);
     struct tpmi_found found = tpmi_ask_l2(by, line, store);
     tpmi_leave_l1(by->caches, by->own, at.number, victim);
     tpmi_count_miss(by->out, found);
     tpmi_l2_was_asked(by, line, found.answer != TPM_L2);
-    return true;
 }
 
-static void tpmi_translate(const struct tpmi_request *by, uint64_t first, uint64_t last) {
-    struct tpm_tlb *tlb = &by->own->tlb;
-    struct tpm_outcome *out = by->out;
-    if (first >> tlb->page_bits == last >> tlb->page_bits && tpmi_tlb_recent(tlb, first)) return;
-    for (uint64_t page = first >> tlb->page_bits; page <= last >> tlb->page_bits; ++page) {
-        enum tpm_translation translation = tpm_tlb_translate(tlb, page);
-        out->tlb1_misses += translation != TPM_TLB_HIT;
-        out->walks += translation == TPM_TLB_WALK;
-        if (translation > out->translation) out->translation = (uint8_t)translation;
+/* A load or store of one line. True if it is one that the stride prefetcher learns from. */
+static inline bool tpmi_demand(const struct tpmi_request *by, uint64_t line, bool store) {
+    struct tpm_sets *l1 = &by->own->l1;
+    uint64_t number = line & (l1->count - 1);
+    struct tpm_place at = {l1->words + number * l1->stride, (line >> by->own->l1_set_bits) + 1,
+                           (uint32_t)number};
+    uint32_t slot = tpmi_level_find(l1, at);
+    if (slot == l1->ways) {
+        tpmi_miss(by, at, line, store);
+        return true;
     }
+    uint64_t *word = tpmi_sets_promote(l1, at, slot), before = *word;
+    bool first_use = before & TPM_PREFETCHED;
+    if (first_use) {
+        if (before & TPM_FROM_MEMORY) ++by->out->prefetched_used;
+        *word = before & ~(TPM_PREFETCHED | TPM_FROM_MEMORY);
+    }
+    if (store && !(before & TPM_DIRTY)) {
+        if (tpmi_share_matters(by->caches, by->core)) tpm_share_write(by->caches, by->core, line);
+        *word = tpmi_word(at, by->object, TPM_DIRTY);
+    }
+    return first_use;
+}
+
+static inline void tpmi_translate(const struct tpmi_request *by, uint64_t page) {
+    struct tpm_outcome *out = by->out;
+    enum tpm_translation translation = tpm_tlb_translate(&by->own->tlb, page);
+    if (translation == TPM_TLB_HIT) return;
+    ++out->tlb1_misses;
+    out->walks += translation == TPM_TLB_WALK;
+    if (translation > out->translation) out->translation = (uint8_t)translation;
 }
 
 static void tpmi_learn_stride(const struct tpmi_request *by, uint64_t pc, uint64_t address) {
@@ -193,34 +200,15 @@ static void tpmi_store_past(const struct tpmi_request *by, uint64_t first, uint6
     }
 }
 
-/* The commonest access that tpm_caches_hit does not take: to one line in L1 that needs nothing but its turn.
- */
-static inline bool tpmi_hits_plainly(struct tpm_private *own, uint64_t first,
-                                     const struct tpm_access *access) {
-    struct tpm_sets *l1 = &own->l1;
-    uint64_t line = first >> TPM_LINE_BITS, kind = access->kind;
-    if (kind > TPM_STORE || first % TPM_LINE_BYTES + access->bytes > TPM_LINE_BYTES || !l1->lists)
-        return false;
-    if (!tpmi_tlb_recent(&own->tlb, first)) return false;
-    uint64_t number = line & (l1->count - 1);
-    struct tpm_place at = {l1->words + number * l1->stride, (line >> own->l1_set_bits) + 1, (uint32_t)number};
-    uint32_t slot = tpmi_level_find(l1, at);
-    if (slot == l1->ways) return false;
-    uint64_t needed = kind << TPM_DIRTY_BIT; /* a store needs a dirty line: TPM_STORE is 1 */
-    if ((at.set[slot] & (TPM_PREFETCHED | needed)) != needed) return false;
-    tpmi_sets_reuse(l1, at, slot);
-    return true;
-}
-
-/* The access of `by`, from byte `first` on, that is not plain. Kept out of line, so that what is plain costs
- * little. */
-static __attribute__((noinline)) void tpmi_access(const struct tpmi_request *by, uint64_t first,
-                                                  const struct tpm_access *access) {
+/* Any access, from byte `first` on. */
+static void tpmi_access(const struct tpmi_request *by, uint64_t first, const struct tpm_access *access) {
     enum tpm_kind kind = access->kind;
     if (kind == TPM_FENCE || kind == TPM_UPDATE) tpm_caches_drain(by->caches, by->core);
     if (kind == TPM_FENCE) return;
     uint64_t last = first + access->bytes - 1;
-    tpmi_translate(by, first, last);
+    uint32_t page_bits = by->own->tlb.page_bits;
+    for (uint64_t page = first >> page_bits; page <= last >> page_bits; ++page)
+        tpmi_translate(by, page);
     if (kind == TPM_STORE_NT) {
         tpmi_store_past(by, first, last);
         return;
@@ -240,9 +228,16 @@ void tpm_caches_access(struct tpm_caches *caches, uint32_t core, uint64_t addres
                        const struct tpm_access *access, uint32_t object, struct tpm_outcome *out) {
     *out = (struct tpm_outcome){0};
     uint64_t first = address & ((1ull << TPM_ADDRESS_BITS) - 1);
-    if (tpmi_hits_plainly(&caches->own[core], first, access)) return;
     const struct tpmi_request by = {caches, &caches->own[core], out, core, object};
-    tpmi_access(&by, first, access);
+    if (access->kind > TPM_STORE || first % TPM_LINE_BYTES + access->bytes > TPM_LINE_BYTES) {
+        tpmi_access(&by, first, access);
+        return;
+    }
+    /* The same for what is commonest: a load or a store within a line. */
+    if (!tpmi_tlb_recent(&by.own->tlb, first)) tpmi_translate(&by, first >> by.own->tlb.page_bits);
+    bool learn = tpmi_demand(&by, first >> TPM_LINE_BITS, access->kind == TPM_STORE);
+    if (learn && access->kind == TPM_LOAD && caches->config.prefetch_stride)
+        tpmi_learn_stride(&by, access->pc, first);
 }
 
 bool tpm_caches_is_hit(const struct tpm_caches *caches, uint32_t core, uint64_t address,

@@ -61,6 +61,11 @@ static void tpmi_count_one(struct tpmi_path *path, uint32_t column) {
     path->word[column / 8] += 1ull << column % 8 * 8;
 }
 
+static void tpmi_copy(const struct tpm_chains *chains, struct tpmi_path *to, const struct tpmi_path *from) {
+    for (uint32_t i = 0; i < chains->n_words; i++)
+        to->word[i] = from->word[i];
+}
+
 /* Is no count of `a` less than that of `b`? */
 static bool tpmi_contains(const struct tpm_chains *chains, const struct tpmi_path *a,
                           const struct tpmi_path *b) {
@@ -77,14 +82,14 @@ static void tpmi_keep(struct tpm_chains *chains, struct tpmi_paths *paths, const
         if (tpmi_contains(chains, &paths->path[i], path)) return;
     for (uint32_t i = 0; i < paths->count; i++)
         if (!tpmi_contains(chains, path, &paths->path[i])) {
-            if (kept < i) paths->path[kept] = paths->path[i];
+            if (kept < i) tpmi_copy(chains, &paths->path[kept], &paths->path[i]);
             kept++;
         }
     paths->count = kept;
     if (kept == TPMI_PATHS)
         chains->folded = true;
     else
-        paths->path[paths->count++] = *path;
+        tpmi_copy(chains, &paths->path[paths->count++], path);
 }
 
 static void tpmi_add(const struct tpm_chains *chains, struct tpmi_path *path, const struct tpm_miss *miss) {
@@ -114,9 +119,12 @@ static void tpmi_name_objects(struct tpm_chains *chains, const struct tpm_miss *
 static void tpmi_end_in(struct tpm_chains *chains, const struct tpm_miss *misses, uint32_t i) {
     struct tpmi_paths *paths = &chains->ending[i];
     paths->count = 0;
-    uint64_t direct = misses[i].waits;
-    for (uint64_t left = misses[i].waits; left != 0; left &= left - 1)
-        direct &= ~misses[__builtin_ctzll(left)].waits;
+    uint64_t direct = 0;
+    for (uint64_t left = misses[i].waits; left != 0;) { /* none that is left waits for the latest of them */
+        uint32_t latest = 63 - (uint32_t)__builtin_clzll(left);
+        direct |= 1ull << latest;
+        left &= ~(1ull << latest | misses[latest].waits);
+    }
     struct tpmi_path path;
     if (direct == 0) {
         __builtin_memset(&path, 0, chains->n_words * sizeof path.word[0]);
@@ -126,7 +134,7 @@ static void tpmi_end_in(struct tpm_chains *chains, const struct tpm_miss *misses
     for (; direct != 0; direct &= direct - 1) {
         const struct tpmi_paths *before = &chains->ending[__builtin_ctzll(direct)];
         for (uint32_t k = 0; k < before->count; k++) {
-            __builtin_memcpy(&path, &before->path[k], chains->n_words * sizeof path.word[0]);
+            tpmi_copy(chains, &path, &before->path[k]);
             tpmi_add(chains, &path, &misses[i]);
             tpmi_keep(chains, paths, &path);
         }

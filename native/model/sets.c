@@ -28,7 +28,7 @@ bool tpm_sets_new(struct tpm_sets *sets, uint64_t entries, uint32_t ways, bool p
         sets->trees = host->get(sets->count * sizeof *sets->trees);
         return sets->words && sets->trees;
     }
-    if (ways == 1 || ways > TPM_LISTED_WAYS) return sets->words != NULL;
+    if (ways < TPM_LEAST_LISTED_WAYS || ways > TPM_MOST_LISTED_WAYS) return sets->words != NULL;
     for (uint64_t slot = 1; slot < ways; ++slot)
         sets->fresh_list |= slot << 4 * (slot - 1);
     sets->last_shift = 4 * (ways - 2);
@@ -60,38 +60,19 @@ static uint32_t tpmi_tree_used(uint32_t tree, uint32_t ways, uint32_t slot) {
     return tree;
 }
 
-static uint64_t *tpmi_use_tree(const struct tpm_sets *sets, struct tpm_place at, uint64_t mask, bool *hit,
-                               uint64_t *victim) {
-    uint32_t *tree = &sets->trees[at.number], slot = tpmi_sets_find(sets, at, mask);
-    *hit = slot < sets->ways;
-    *victim = 0;
-    if (!*hit) {
-        for (slot = 0; slot < sets->ways && at.set[slot];)
-            ++slot;
-        if (slot == sets->ways) slot = tpmi_tree_oldest(*tree, sets->ways);
-        *victim = at.set[slot];
-    }
+uint64_t *tpmi_tree_promote(const struct tpm_sets *sets, struct tpm_place at, uint32_t slot) {
+    uint32_t *tree = &sets->trees[at.number];
     *tree = tpmi_tree_used(*tree, sets->ways, slot);
     return &at.set[slot];
 }
 
-static uint64_t *tpmi_use_in_order(const struct tpm_sets *sets, struct tpm_place at, uint64_t mask, bool *hit,
-                                   uint64_t *victim) {
-    uint32_t slot = tpmi_sets_find(sets, at, mask);
-    *hit = slot < sets->ways;
-    if (!*hit) slot = sets->ways - 1;
-    uint64_t word = at.set[slot];
-    *victim = *hit ? 0 : word;
-    for (; slot > 0; --slot)
-        at.set[slot] = at.set[slot - 1];
-    at.set[0] = word;
-    return at.set;
-}
-
-uint64_t *tpmi_sets_use_otherwise(const struct tpm_sets *sets, struct tpm_place at, uint64_t mask, bool *hit,
-                                  uint64_t *victim) {
-    if (sets->trees) return tpmi_use_tree(sets, at, mask, hit, victim);
-    return tpmi_use_in_order(sets, at, mask, hit, victim);
+uint64_t *tpmi_tree_insert(const struct tpm_sets *sets, struct tpm_place at, uint64_t *victim) {
+    uint32_t slot = 0;
+    while (slot < sets->ways && at.set[slot])
+        ++slot;
+    if (slot == sets->ways) slot = tpmi_tree_oldest(sets->trees[at.number], sets->ways);
+    *victim = at.set[slot];
+    return tpmi_tree_promote(sets, at, slot);
 }
 
 /* The list's first slot takes the place of slot 0, unless it is slot 0 that stays; the emptied one goes to

@@ -1,10 +1,10 @@
 /* sets.h - sets of words with an order of use: what caches, TLBs and the tier's own buffers are made of.
  *
- * A set's most recent word lies in slot 0, so that one look finds it again; the other slots are listed, most
- * recent first, in one 64-bit number of four bits a slot. Using a word moves it to slot 0 and what lay there
- * to the head of the list: a handful of operations, whatever the number of ways. More than 16 ways do not fit
- * the list: their slots are kept in order of use themselves. Tree pseudo-LRU leaves words where they are and
- * keeps a bit for each node of a tree over the slots.
+ * A set's most recent word lies in slot 0, so that one look finds it again. Of 5 to 16 ways the other slots
+ * are listed, most recent first, in one 64-bit number of four bits a slot: using a word swaps it with slot 0
+ * and moves its slot to the head of the list, a handful of operations whatever the number of ways. Fewer ways
+ * are kept in order of use themselves, and so are more, which the list cannot hold. Tree pseudo-LRU leaves
+ * words where they are and keeps a bit for each node of a tree over the slots.
  *
  * Inlined because every access but the plainest comes through here.
  *
@@ -36,11 +36,13 @@ static inline uint64_t tpmi_quotient(struct tpm_divisor by, uint64_t of) {
     return (uint64_t)(((unsigned __int128)of * by.reciprocal) >> 64);
 }
 
-#define TPM_LISTED_WAYS 16u /* slots 1 .. 15 in 60 bits */
+/* Slots 1 .. 15 take 60 bits. */
+#define TPM_LEAST_LISTED_WAYS 5u
+#define TPM_MOST_LISTED_WAYS 16u
 
 struct tpm_sets {
     uint64_t *words; /* `count` sets of `stride` words, the first `ways` of them used; 0: empty */
-    uint64_t *lists; /* LRU of 2 .. 16 ways: a set's list, XOR `fresh_list`, so that fresh memory is a list */
+    uint64_t *lists; /* LRU of 5 .. 16 ways: a set's list, XOR `fresh_list`, so that fresh memory is a list */
     uint32_t *trees; /* pseudo-LRU: bit n is node n; set: its second half was used longer ago */
     uint64_t fresh_list, list_mask;
     uint32_t count, ways, stride, last_shift; /* last_shift: where the list's last slot stands in it */
@@ -67,26 +69,33 @@ static inline __m128i tpmi_four_alike(const uint64_t *slots, __m128i key) {
     __m128 high = _mm_castsi128_ps(_mm_load_si128((const __m128i *)(slots + 2)));
     return _mm_cmpeq_epi32(_mm_castps_si128(_mm_shuffle_ps(low, high, _MM_SHUFFLE(2, 0, 2, 0))), key);
 }
+
+/* The same for eight, in half the width. */
+static inline __m128i tpmi_eight_alike(const uint64_t *slots, __m128i key) {
+    return _mm_packs_epi32(tpmi_four_alike(slots, key), tpmi_four_alike(slots + 4, key));
+}
+
+static inline uint64_t tpmi_mask_of(__m128i first, __m128i second) {
+    return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(first, second));
+}
 #endif
 
 /* Bit i: the lower halves of slot i and `key` are the same. Slots past the ways are empty. */
 static inline uint64_t tpmi_alike(const struct tpm_sets *sets, struct tpm_place at) {
+    const uint64_t *set = at.set;
     uint64_t alike = 0;
+    uint32_t slot = 0;
 #ifdef __SSE2__
     const __m128i key = _mm_set1_epi32((int)(uint32_t)at.key);
-    if (sets->stride == 4) return (uint64_t)_mm_movemask_ps(_mm_castsi128_ps(tpmi_four_alike(at.set, key)));
-    for (uint32_t slot = 0; slot < sets->stride; slot += 16) {
-        __m128i first =
-            _mm_packs_epi32(tpmi_four_alike(at.set + slot, key), tpmi_four_alike(at.set + slot + 4, key));
-        __m128i second = _mm_setzero_si128();
-        if (sets->stride > 8)
-            second = _mm_packs_epi32(tpmi_four_alike(at.set + slot + 8, key),
-                                     tpmi_four_alike(at.set + slot + 12, key));
-        alike |= (uint64_t)(uint32_t)_mm_movemask_epi8(_mm_packs_epi16(first, second)) << slot;
-    }
+    if (sets->stride == 4) return (uint64_t)_mm_movemask_ps(_mm_castsi128_ps(tpmi_four_alike(set, key)));
+    if (sets->stride == 8) return tpmi_mask_of(tpmi_eight_alike(set, key), _mm_setzero_si128());
+    do {
+        __m128i first = tpmi_eight_alike(set + slot, key), second = tpmi_eight_alike(set + slot + 8, key);
+        alike |= tpmi_mask_of(first, second) << slot;
+    } while ((slot += 16) < sets->stride);
 #else
-    for (uint32_t slot = 0; slot < sets->stride; ++slot)
-        alike |= (uint64_t)((uint32_t)at.set[slot] == (uint32_t)at.key) << slot;
+    for (; slot < sets->stride; ++slot)
+        alike |= (uint64_t)((uint32_t)set[slot] == (uint32_t)at.key) << slot;
 #endif
     return alike;
 }
@@ -112,49 +121,60 @@ static inline uint32_t tpmi_list_find(uint64_t list, uint32_t slot) {
 }
 
 /* Swaps slot 0 with `slot`, which stands at `shift` in the list, and puts it at the head. Not slot 0. */
-static inline void tpmi_sets_promote(const struct tpm_sets *sets, struct tpm_place at, uint64_t list,
-                                     uint32_t shift, uint32_t slot) {
+static inline uint64_t *tpmi_list_promote(const struct tpm_sets *sets, struct tpm_place at, uint64_t list,
+                                          uint32_t shift, uint32_t slot) {
     uint64_t word = at.set[slot], before = (1ull << shift) - 1;
     at.set[slot] = at.set[0];
     at.set[0] = word;
     list = ((list & ~(before << 4 | 15)) | (list & before) << 4 | slot) & sets->list_mask;
     sets->lists[at.number] = list ^ sets->fresh_list;
-}
-
-/* The word in `slot`, which was found there, becomes the most recent of its set. For sets with lists. */
-static inline void tpmi_sets_reuse(const struct tpm_sets *sets, struct tpm_place at, uint32_t slot) {
-    if (slot == 0) return;
-    uint64_t list = sets->lists[at.number] ^ sets->fresh_list;
-    tpmi_sets_promote(sets, at, list, tpmi_list_find(list, slot), slot);
-}
-
-/* Makes the key's word the most recent of its set and returns its place. `*victim`: the word that left for
- * it; 0 when the key was there (`*hit`) or a slot was empty. When it was not there its word is what it was,
- * and the caller must write it. */
-static inline uint64_t *tpmi_sets_use_listed(const struct tpm_sets *sets, struct tpm_place at, uint64_t mask,
-                                             bool *hit, uint64_t *victim) {
-    uint32_t slot = tpmi_sets_find(sets, at, mask);
-    *hit = slot < sets->ways;
-    *victim = 0;
-    if (*hit) {
-        tpmi_sets_reuse(sets, at, slot);
-        return at.set;
-    }
-    uint64_t list = sets->lists[at.number] ^ sets->fresh_list;
-    slot = (uint32_t)(list >> sets->last_shift) & 15;
-    *victim = at.set[slot];
-    tpmi_sets_promote(sets, at, list, sets->last_shift, slot);
     return at.set;
 }
 
-/* The same for sets without lists: pseudo-LRU, one way, more than 16. */
-uint64_t *tpmi_sets_use_otherwise(const struct tpm_sets *sets, struct tpm_place at, uint64_t mask, bool *hit,
-                                  uint64_t *victim);
+static inline uint64_t *tpmi_order_promote(struct tpm_place at, uint32_t slot) {
+    uint64_t carried = at.set[0];
+    at.set[0] = at.set[slot];
+    for (uint32_t to = 1; to <= slot; ++to) {
+        uint64_t here = at.set[to];
+        at.set[to] = carried;
+        carried = here;
+    }
+    return at.set;
+}
 
+uint64_t *tpmi_tree_promote(const struct tpm_sets *sets, struct tpm_place at, uint32_t slot);
+uint64_t *tpmi_tree_insert(const struct tpm_sets *sets, struct tpm_place at, uint64_t *victim);
+
+/* The word in `slot` becomes the most recent of its set. Returns its new place. */
+static inline uint64_t *tpmi_sets_promote(const struct tpm_sets *sets, struct tpm_place at, uint32_t slot) {
+    if (sets->trees) return tpmi_tree_promote(sets, at, slot);
+    if (slot == 0) return at.set;
+    if (!sets->lists) return tpmi_order_promote(at, slot);
+    uint64_t list = sets->lists[at.number] ^ sets->fresh_list;
+    return tpmi_list_promote(sets, at, list, tpmi_list_find(list, slot), slot);
+}
+
+/* Makes room in the set, for a word that is its most recent; the caller must write it to the place returned.
+ * `*victim`: the word that left for it, 0 when a slot was empty. */
+static inline uint64_t *tpmi_sets_insert(const struct tpm_sets *sets, struct tpm_place at, uint64_t *victim) {
+    if (sets->trees) return tpmi_tree_insert(sets, at, victim);
+    if (!sets->lists) {
+        *victim = at.set[sets->ways - 1];
+        return tpmi_order_promote(at, sets->ways - 1);
+    }
+    uint64_t list = sets->lists[at.number] ^ sets->fresh_list;
+    uint32_t oldest = (uint32_t)(list >> sets->last_shift) & 15;
+    *victim = at.set[oldest];
+    return tpmi_list_promote(sets, at, list, sets->last_shift, oldest);
+}
+
+/* Either. `*hit`: the key's word was there; `*victim` is 0 then. */
 static inline uint64_t *tpmi_sets_use(const struct tpm_sets *sets, struct tpm_place at, uint64_t mask,
                                       bool *hit, uint64_t *victim) {
-    if (sets->lists) return tpmi_sets_use_listed(sets, at, mask, hit, victim);
-    return tpmi_sets_use_otherwise(sets, at, mask, hit, victim);
+    uint32_t slot = tpmi_sets_find(sets, at, mask);
+    *hit = slot < sets->ways;
+    *victim = 0;
+    return *hit ? tpmi_sets_promote(sets, at, slot) : tpmi_sets_insert(sets, at, victim);
 }
 
 /* Empties `slot`; it is the next one to be filled. */

@@ -18,8 +18,3 @@ void tpm_tlb_free(struct tpm_tlb *tlb, const struct tpm_host *host) {
     tpm_sets_free(&tlb->first, host);
     tpm_sets_free(&tlb->second, host);
 }
-
-enum tpm_translation tpm_tlb_translate(struct tpm_tlb *tlb, uint64_t page) {
-    if (tpmi_number_use(&tlb->first, page)) return TPM_TLB_HIT;
-    return tpmi_number_use(&tlb->second, page) ? TPM_TLB_SECOND : TPM_TLB_WALK;
-}

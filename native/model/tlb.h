@@ -24,7 +24,10 @@ bool tpm_tlb_new(struct tpm_tlb *tlb, const struct tpm_config *config, const str
 void tpm_tlb_free(struct tpm_tlb *tlb, const struct tpm_host *host);
 
 /* Translates `page` (address >> page_bits); it is the most recent one in both TLBs that were asked. */
-enum tpm_translation tpm_tlb_translate(struct tpm_tlb *tlb, uint64_t page);
+static inline enum tpm_translation tpm_tlb_translate(struct tpm_tlb *tlb, uint64_t page) {
+    if (tpmi_number_use(&tlb->first, page)) return TPM_TLB_HIT;
+    return tpmi_number_use(&tlb->second, page) ? TPM_TLB_SECOND : TPM_TLB_WALK;
+}
 
 /* Is the page of `address` the most recent of its set, so that translating it would change nothing? False
  * proves nothing. */

@@ -139,6 +139,21 @@ def test_a_stride_is_followed_in_l1_within_the_page() -> None:
     assert (outcome["l1_misses"], outcome["prefetched_lines"], outcome["prefetched_used"]) == (3, 10, 10)
 
 
+def test_a_stride_is_followed_up_to_2_kib() -> None:
+    # GIVEN an instruction that loads, a locked update too, in two equal steps; the second leads 128 bytes into a page
+    for kind in (Kind.LOAD, Kind.UPDATE):
+        for stride, prefetched in ((1920, 2), (2048, 1), (2112, 0), (-2112, 0)):
+            third = (1 << 20) + (128 if stride > 0 else 4096 - 128)
+            machine = Machine(prefetch_stride=1)
+            outcome = machine.run([third - 2 * stride, third - stride, third], kind)
+            # THEN the next accesses are fetched, if they lie in the page and the stride is not too long
+            assert outcome["prefetched_lines"] == prefetched
+
+
+def test_stores_teach_no_stride() -> None:
+    assert Machine(prefetch_stride=1).run(range(0, 4096, 320), Kind.STORE)["prefetched_lines"] == 0
+
+
 def test_full_lines_stored_past_the_caches_are_one_write_each() -> None:
     # GIVEN a stream of 16-byte non-temporal stores over 4 KiB
     machine = Machine()
@@ -160,6 +175,17 @@ def test_lines_stored_in_part_are_written_by_a_fence() -> None:
     machine.run([0], Kind.FENCE)
     # THEN three lines are written, in order
     assert machine.written() == [(OWNER, True), (OWNER, False), (OWNER, False)]
+
+
+def test_the_oldest_line_makes_room_for_another() -> None:
+    # GIVEN a core that can collect two lines, of three objects
+    machine = Machine(miss_buffers=2)
+    for owner, line in enumerate((0, 4, 8)):
+        machine.run([line * 64], Kind.STORE_NT, size=32, owner=owner)
+    # THEN the first was written when the third came; the others wait
+    assert machine.written() == [(0, True)]
+    machine.caches.drain(0)
+    assert machine.written() == [(1, True), (2, True)]
 
 
 def test_a_non_temporal_store_takes_a_dirty_line_from_the_caches() -> None:
