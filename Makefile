@@ -55,7 +55,7 @@ bench: $(VENV)/.installed ## overhead and speed beside heaptrack and libmemtier
 	@scripts/install-packages $(BENCH_PACKAGES)
 	@$(VENV)/bin/python benchmarks/run_all.py $(ARGS)
 
-validation: $(VENV)/.installed ## the timing model against published measurements of real Optane and DRAM (under 25 minutes; ARGS=--quick: under 4)
+validation: $(VENV)/.installed ## the timing model against published measurements of real Optane and DRAM (under 15 minutes; ARGS=--quick: under 4)
 	@scripts/install-packages $(PACKAGES)
 	@$(VENV)/bin/python benchmarks/validation.py $(ARGS)
 
