@@ -15,10 +15,8 @@ from tierprof.base.errors import TraceError
 from tierprof.base.schema import CRITICALITY, INTERACTIONS, LABELS
 from tierprof.placer.measure import keep_criticality
 from tierprof.placer.predict.forecast import Anchors, Span
+from tierprof.profiler.exact.layout import PSEUDO_OBJECTS
 from tierprof.profiler.trace import Trace
-
-#: Names of the objects that are no sites (base/schema.EXACT_OBJECTS).
-PSEUDO_NAMES = {-1: "stack", -2: "static data", -3: "small allocations", -4: "other mappings", -5: "unknown memory"}
 
 
 def model_source(machine: str) -> str:
@@ -59,7 +57,7 @@ def make_labels(
             "machine": machine,
             "object": objects,
             "key": known.map(table["key"]).fillna(""),
-            "name": known.map(table["name"]).fillna(known.map(PSEUDO_NAMES)),
+            "name": known.map(table["name"]).fillna(known.map(PSEUDO_OBJECTS)),
             "peak_bytes": known.map(table["peak_bytes"]).fillna(0).astype(np.int64),
             "all_fast_s": anchors.all_fast_s,
             "all_slow_s": anchors.all_slow_s,
