@@ -169,13 +169,15 @@ class Timing:
         """Every object alone on the slow tier, and alone on the fast one."""
         return alone(self)
 
-    def pairs(self, top: int) -> pd.DataFrame:
+    def pairs(self, top: int, alone: Alone | None = None) -> pd.DataFrame:
         """How much more two objects cost together than each by itself, where bandwidth or a common episode couples them.
 
         Parameters
         ----------
         top
             How many objects: those that cost most alone on the slow tier.
+        alone
+            What `alone` said, if it has been asked already.
 
         Returns
         -------
@@ -183,7 +185,7 @@ class Timing:
             Seconds: the run with both on the slow tier, less the run without, less what each adds alone. Symmetric, with zeros on its
             diagonal; rows and columns are the objects, costliest first.
         """
-        found = self.alone()
+        found = alone or self.alone()
         cost = found.alone_slow_s - found.all_fast_s
         first = np.argsort(-cost, kind="stable")[:top]
         one, other = np.triu_indices(len(first), 1)

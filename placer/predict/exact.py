@@ -1,9 +1,12 @@
 """Prediction from an exact run: the timing model (models/timing), as the curve and the labels take it."""
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
 from tierprof.base.errors import MachineError
+from tierprof.models.timing.alone import Alone
 from tierprof.models.timing.machine import Machine, machine_names
 from tierprof.models.timing.sampling import ratio_half_width
 from tierprof.models.timing.slices import slice_times
@@ -30,7 +33,6 @@ class ExactForecast:
     def __init__(self, profile: ExactProfile, machine: Machine, page_cache_bytes: int | None = None) -> None:
         self._timing = Timing(profile, machine, page_cache_bytes=page_cache_bytes)
         self.objects = np.asarray(self._timing.objects, dtype=np.int64)
-        self._anchors: Anchors | None = None
 
     def run(self, slow_share: NDArray[np.float64]) -> Times:
         """Run times under plans (plans, n)."""
@@ -48,23 +50,18 @@ class ExactForecast:
         return Slowdowns(value, np.maximum(value - half, 0.0), value + half)
 
     def anchors(self) -> Anchors:
-        """Every object alone in either tier; worked out once."""
-        if self._anchors is None:
-            alone = self._timing.alone()
-            self._anchors = Anchors(float(alone.all_fast_s), float(alone.all_slow_s), alone.alone_slow_s, alone.alone_fast_s)
-        return self._anchors
+        """Every object alone in either tier."""
+        alone = self._alone
+        return Anchors(float(alone.all_fast_s), float(alone.all_slow_s), alone.alone_slow_s, alone.alone_fast_s)
+
+    @cached_property
+    def _alone(self) -> Alone:
+        return self._timing.alone()
 
     def pairs(self, top: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """The costliest objects (k,), at most `top`, and what two of them together cost beyond the sum of each alone, seconds (k, k)."""
-        anchors = self.anchors()
-        cost_s = anchors.alone_slow_s - anchors.all_fast_s
-        picked = np.argsort(-cost_s, kind="stable")[:top]
-        one, other = np.triu_indices(len(picked), 1)
-        extra_s = np.zeros((len(picked), len(picked)))
-        if len(one):
-            plans = np.eye(len(cost_s))[picked[one]] + np.eye(len(cost_s))[picked[other]]
-            extra_s[one, other] = self.run(plans).seconds - anchors.all_fast_s - cost_s[picked[one]] - cost_s[picked[other]]
-        return self.objects[picked], extra_s + extra_s.T
+        extra_s = self._timing.pairs(top, self._alone)
+        return extra_s.index.to_numpy(), extra_s.to_numpy()
 
 
 def _slice_seconds(timing: Timing, slow_share: NDArray[np.float64]) -> NDArray[np.float64]:
