@@ -10,12 +10,11 @@ from numpy.typing import ArrayLike, NDArray
 from tierprof.base.errors import ModelError
 from tierprof.models.timing.alone import Alone, alone
 from tierprof.models.timing.bandwidth import TierLoad, tier_load
+from tierprof.models.timing.dram_cache import memory_mode, page_cache
 from tierprof.models.timing.episodes import Chains, EpisodeStalls, Linear
 from tierprof.models.timing.lanes import Lanes
 from tierprof.models.timing.machine import Machine
-from tierprof.models.timing.memory_mode import MemoryMode
 from tierprof.models.timing.nodes import Core, nodes_of
-from tierprof.models.timing.pages import PageCache
 from tierprof.models.timing.residence import Reside, side_by_side
 from tierprof.models.timing.sampling import half_width_s
 from tierprof.models.timing.slices import SliceTimes, Stalls, Streams, Work, slice_times
@@ -124,9 +123,9 @@ class Timing:
                 f"{self.machine.name} cannot be timed in Memory Mode", "its slow tier is paged", "give the size of the page cache"
             )
         if paged:
-            return PageCache(reuse, self.objects, paged.cache_bytes if page_cache_bytes is None else page_cache_bytes)
+            return page_cache(reuse, self.objects, paged.cache_bytes if page_cache_bytes is None else page_cache_bytes)
         if memory_mode_dram_bytes is not None:
-            return MemoryMode(reuse, self.objects, memory_mode_dram_bytes)
+            return memory_mode(reuse, self.objects, memory_mode_dram_bytes)
         return side_by_side
 
     @property
