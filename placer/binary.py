@@ -11,15 +11,16 @@ import pyarrow as pa
 from tierprof.placer.plan import Plan
 from tierprof.placer.tiers import TierSpec
 
-VERSION = 1
+PLAN_VERSION = 2
+RECIPES_VERSION = 1
 EMULATION_PERIOD_NS = 1_000_000  # useful CPU time between two looks at a thread
 
 _NO_TIER = 2**32 - 1
 _NO_LIMIT = 2**64 - 1
 _KINDS = {"dram": 0, "pmem": 1, "node": 2, "huge": 3, "emulated": 4}
 
-_PLAN_HEADER = struct.Struct("<8sIIIIQQ")
-_TIER = struct.Struct("<32sIIQQd264s")
+_PLAN_HEADER = struct.Struct("<8sIIIIQII")
+_TIER = struct.Struct("<32sIIQQddII64s264s")
 _SITE = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("tier", "<u4"), ("pad", "<u4")])
 _RECIPES_HEADER = struct.Struct("<8sIIQQ")
 _MODULE = struct.Struct("<32sIIQQQ")
@@ -55,6 +56,10 @@ def _pack_tier(tier: TierSpec, numbers: Mapping[str, int], delay_ratio: float) -
         _NO_LIMIT if tier.capacity_bytes is None else tier.capacity_bytes,
         tier.node or 0,
         delay_ratio,
+        0.0,
+        0,
+        0,
+        b"",
         bytes(tier.folder) if tier.folder is not None else b"",
     )
 
@@ -77,7 +82,7 @@ def plan_bytes(plan: Plan, delay_ratios: Mapping[str, float]) -> bytes:
     sites["tier"] = [numbers[own.tier] for own in plan.objects]
     sites.sort(order=["hi", "lo"])
     period_ns = EMULATION_PERIOD_NS if any(tier.kind == "emulated" for tier in tiers) else 0
-    header = _PLAN_HEADER.pack(b"TPPLAN", VERSION, len(tiers), len(sites), numbers[plan.default], period_ns, 0)
+    header = _PLAN_HEADER.pack(b"TPPLAN", PLAN_VERSION, len(tiers), len(sites), numbers[plan.default], period_ns, 0, 0)
     return header + b"".join(_pack_tier(tier, numbers, delay_ratios.get(tier.name, 0.0)) for tier in tiers) + sites.tobytes()
 
 
@@ -112,7 +117,7 @@ def recipes_bytes(table: pa.Table) -> bytes:
     counts = frame.groupby("module", sort=True).size()
     firsts = counts.cumsum() - counts
     modules = [_MODULE.pack(name, len(name), count, first, 0, 0) for name, count, first in zip(counts.index, counts, firsts, strict=True)]
-    header = _RECIPES_HEADER.pack(b"TPRECIP", VERSION, len(modules), len(recipes), 0)
+    header = _RECIPES_HEADER.pack(b"TPRECIP", RECIPES_VERSION, len(modules), len(recipes), 0)
     return header + b"".join(modules) + recipes.tobytes()
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tierprof.base.errors import TraceError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 CHUNK_BYTES = 64 * 1024
 TIER_COUNT = 8
 MODULE_NONE = 2**32 - 1
@@ -72,6 +72,20 @@ COUNTERS = np.dtype(
         ("emul_elsewhere", "<u8"),
         ("emul_delay_ns", "<u8"),
         ("emul_useful_ns", "<u8"),
+        ("emul_bytes", "<u8"),
+        ("emul_throttle_ns", "<u8"),
+        ("moves", "<u8"),
+        ("moved_bytes", "<u8"),
+        ("failed_moves", "<u8"),
+        ("failed_move_bytes", "<u8"),
+        ("frozen_ns", "<u8"),
+        ("frozen_worst_ns", "<u8"),
+        ("context_keys", "<u8"),
+        ("context_misses", "<u8"),
+        ("context_mismatches", "<u8"),
+        ("small_sites", "<u8"),
+        ("small_site_allocations", "<u8"),
+        ("small_site_bytes", "<u8"),
     ]
 )
 

@@ -10,18 +10,32 @@
 
 #define TP_PLAN_MAGIC "TPPLAN\0"
 #define TP_RECIPES_MAGIC "TPRECIP"
-#define TP_PLAN_VERSION 1u
+#define TP_PLAN_VERSION 2u
+#define TP_RECIPES_VERSION 1u
+#define TP_PLAN_WEIGHTS 16u
 #define TP_TIER_NONE UINT32_MAX
 
 enum tp_tier_kind {
-    TP_TIER_SYSTEM = 0,   /* the program's own allocator: DRAM */
-    TP_TIER_PMEM = 1,     /* file-backed, in `folder` */
-    TP_TIER_NODE = 2,     /* NUMA node `number`, MPOL_PREFERRED */
-    TP_TIER_HUGE = 3,     /* 2 MiB pages by madvise */
-    TP_TIER_EMULATED = 4, /* DRAM, with delay injected where samples fall */
+    TP_TIER_SYSTEM = 0,     /* the program's own allocator: DRAM */
+    TP_TIER_PMEM = 1,       /* file-backed, in `folder` */
+    TP_TIER_NODE = 2,       /* NUMA node `number`, preferred, or bound if TP_TIER_BIND is set */
+    TP_TIER_HUGE = 3,       /* 2 MiB pages by madvise */
+    TP_TIER_EMULATED = 4,   /* DRAM, with delay injected where samples fall */
+    TP_TIER_KMEM = 5,       /* memkind's DAX_KMEM family; `number` is an enum tp_kmem_policy */
+    TP_TIER_INTERLEAVE = 6, /* pages over several nodes, in the proportion of `weights` */
+    TP_TIER_HUGETLB = 7,    /* the kernel's reserved pool of pages of `number` bytes */
+    TP_TIER_KINDS
 };
 
-/* 328 bytes */
+enum tp_kmem_policy { TP_KMEM_NEAREST = 0, TP_KMEM_ALL = 1, TP_KMEM_PREFERRED = 2 };
+
+enum tp_tier_flags { TP_TIER_BIND = 1 };
+
+struct tp_plan_weight {
+    uint16_t node, weight; /* weight 0: the end of the list */
+};
+
+/* 408 bytes */
 struct tp_plan_tier {
     char name[32];
     uint32_t kind;
@@ -29,6 +43,10 @@ struct tp_plan_tier {
     uint64_t capacity_bytes; /* UINT64_MAX: no limit */
     uint64_t number;
     double delay_ratio; /* emulated: seconds of delay per sampled second of stall */
+    double bytes_per_s; /* emulated: what all threads together may move; 0: no cap */
+    uint32_t flags;     /* enum tp_tier_flags */
+    uint32_t pad;
+    struct tp_plan_weight weights[TP_PLAN_WEIGHTS];
     char folder[264];
 };
 
@@ -38,13 +56,27 @@ struct tp_plan_site {
     uint32_t tier, pad;
 };
 
-/* header, n_tiers x tp_plan_tier, n_sites x tp_plan_site. Tier 0 is always kind TP_TIER_SYSTEM. 40 bytes. */
+enum tp_move_when {
+    TP_MOVE_AT_TIME = 0,       /* `at` nanoseconds after the process started */
+    TP_MOVE_AT_ALLOCATION = 1, /* at the `at`-th allocation of the trigger site, the first being 1 */
+};
+
+/* From then on the site's allocations, those that are alive included, belong to `tier`. 48 bytes. */
+struct tp_plan_move {
+    uint64_t key_hi, key_lo;
+    uint64_t trigger_hi, trigger_lo;
+    uint64_t at;
+    uint32_t when, tier;
+};
+
+/* header, n_tiers x tp_plan_tier, n_sites x tp_plan_site, n_moves x tp_plan_move. Tier 0 is always kind
+ * TP_TIER_SYSTEM. 40 bytes. */
 struct tp_plan_header {
     char magic[8];
     uint32_t version, n_tiers;
     uint32_t n_sites, default_tier; /* of sites that the plan does not name */
     uint64_t emulation_period_ns;   /* 0: no emulated tier in the plan */
-    uint64_t reserved;
+    uint32_t n_moves, pad;
 };
 
 /* How the data address of the access that a sampled instruction waited for follows from the sampled

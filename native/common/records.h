@@ -17,7 +17,7 @@
 
 #include <stdint.h>
 
-#define TP_FORMAT_VERSION 1u
+#define TP_FORMAT_VERSION 2u
 #define TP_ALLOC_MAGIC "TPALLOC" /* eight bytes with the final NUL */
 #define TP_META_MAGIC "TPMETA\0"
 #define TP_COUNTERS_MAGIC "TPCOUNT"
@@ -49,11 +49,24 @@ enum tp_record_type {
     TP_SMALL =
         5, /* a sampled small allocation; aux: bytes it stands for / size, at least 1; ends with a TP_FREE */
     TP_RESIDENT = 6, /* of the allocation at address, alive at the process's orderly end; aux as of TP_FREE */
+    TP_MOVE = 7,  /* [address, address+size), part or all of an allocation, is in `tier` from now on; aux: the
+                     longest that a writer of it may have waited, in microseconds */
+    TP_WHERE = 8, /* of the allocation at address `size` bytes were found at the place `aux` */
+    TP_SLAB = 9,  /* [address, address+size) holds small objects of `site`; ends with a TP_FREE */
+};
+
+/* The `aux` of a TP_WHERE: the number of a NUMA node, or one of these. */
+enum tp_where {
+    TP_WHERE_FILE = 0x10000,   /* pages of a file-backed tier that belong to no node */
+    TP_WHERE_ABSENT = 0x20000, /* never touched, or given back */
+    TP_WHERE_UNKNOWN = 0x30000,
+    TP_WHERE_HUGE = 0x1000000, /* added to a node's number: in pages larger than 4 KiB */
 };
 
 enum tp_record_flags {
-    TP_FLAG_FILE = 1,  /* TP_MAP of a file, not anonymous */
-    TP_FLAG_SPILL = 2, /* the tier asked for was full or failed; `tier` is where it went */
+    TP_FLAG_FILE = 1,    /* TP_MAP of a file, not anonymous */
+    TP_FLAG_SPILL = 2,   /* the tier asked for was full or failed; `tier` is where it went */
+    TP_FLAG_SAMPLED = 4, /* TP_WHERE: scaled up from some of its pages */
 };
 
 /* time_ns of a TP_FREE is taken before the memory is given back and that of a TP_ALLOC after it was
@@ -124,6 +137,8 @@ enum tp_note_code {
     TP_NOTE_PLAN_BAD = 4,
     TP_NOTE_NO_EMULATION = 5,
     TP_NOTE_FOREIGN_MALLOC = 6, /* malloc is not the C library's */
+    TP_NOTE_MOVE_FAILED = 7,
+    TP_NOTE_MOVE_UNSAFE = 8, /* system calls that write into what is being moved may fail meanwhile */
     TP_NOTE_OTHER = 99,
 };
 
@@ -155,6 +170,13 @@ struct tp_counters {
     /* emulated tier */
     uint64_t emul_signals, emul_delayed, emul_unknown_instruction, emul_elsewhere;
     uint64_t emul_delay_ns, emul_useful_ns;
+    uint64_t emul_bytes, emul_throttle_ns; /* estimated traffic, and what a bandwidth cap added */
+    /* moves of live objects */
+    uint64_t moves, moved_bytes, failed_moves, failed_move_bytes;
+    uint64_t frozen_ns, frozen_worst_ns; /* writers kept waiting: in all, and by the worst chunk */
+    /* call paths by context key, and small objects with memory of their own */
+    uint64_t context_keys, context_misses, context_mismatches;
+    uint64_t small_sites, small_site_allocations, small_site_bytes;
 };
 
 #endif

@@ -6,9 +6,10 @@
 #include "../common/records.h"
 #include "mapfile.h"
 
-_Static_assert(sizeof(struct tp_plan_header) == 40, "the plan's layout is shared with placer/enforce.py");
-_Static_assert(sizeof(struct tp_plan_tier) == 328, "the plan's layout is shared with placer/enforce.py");
-_Static_assert(sizeof(struct tp_plan_site) == 24, "the plan's layout is shared with placer/enforce.py");
+_Static_assert(sizeof(struct tp_plan_header) == 40, "the plan's layout is shared with placer/binary.py");
+_Static_assert(sizeof(struct tp_plan_tier) == 408, "the plan's layout is shared with placer/binary.py");
+_Static_assert(sizeof(struct tp_plan_site) == 24, "the plan's layout is shared with placer/binary.py");
+_Static_assert(sizeof(struct tp_plan_move) == 48, "the plan's layout is shared with placer/binary.py");
 
 static int tpi_compare(const struct tp_plan_site *site, uint64_t key_hi, uint64_t key_lo) {
     if (site->key_hi != key_hi) return site->key_hi < key_hi ? -1 : 1;
@@ -28,13 +29,14 @@ static bool tpi_spill_ends(const struct tp_plan_tier *tiers, uint32_t n_tiers, u
 static const char *tpi_check_tiers(const struct tp_plan_header *header, const struct tp_plan_tier *tiers) {
     if (tiers[0].kind != TP_TIER_SYSTEM) return "its first tier is not the system's";
     for (uint32_t i = 0; i < header->n_tiers; i++) {
-        if (tiers[i].kind > TP_TIER_EMULATED || (i > 0 && tiers[i].kind == TP_TIER_SYSTEM))
+        if (tiers[i].kind >= TP_TIER_KINDS || (i > 0 && tiers[i].kind == TP_TIER_SYSTEM))
             return "a tier's kind is unknown";
         if (tiers[i].spill != TP_TIER_NONE && tiers[i].spill >= header->n_tiers)
             return "a tier spills nowhere";
         if (memchr(tiers[i].folder, 0, sizeof tiers[i].folder) == NULL) return "a folder's name does not end";
         if (memchr(tiers[i].name, 0, sizeof tiers[i].name) == NULL) return "a tier's name does not end";
         if (!(tiers[i].delay_ratio >= 0 && tiers[i].delay_ratio <= 100)) return "a delay is out of range";
+        if (!(tiers[i].bytes_per_s >= 0)) return "a bandwidth is out of range";
     }
     for (uint32_t i = 0; i < header->n_tiers; i++)
         if (!tpi_spill_ends(tiers, header->n_tiers, i)) return "its tiers spill in a circle";
@@ -50,6 +52,14 @@ static const char *tpi_check_sites(const struct tp_plan_header *header, const st
     return NULL;
 }
 
+static const char *tpi_check_moves(const struct tp_plan_header *header, const struct tp_plan_move *moves) {
+    for (uint32_t i = 0; i < header->n_moves; i++) {
+        if (moves[i].tier >= header->n_tiers) return "a move's tier is not among its tiers";
+        if (moves[i].when > TP_MOVE_AT_ALLOCATION) return "a move's moment is of an unknown kind";
+    }
+    return NULL;
+}
+
 const char *tpi_plan_open(struct tpi_plan *plan, const char *path) {
     size_t size = 0;
     const struct tp_plan_header *header = tpi_mapfile(path, &size);
@@ -61,12 +71,15 @@ const char *tpi_plan_open(struct tpi_plan *plan, const char *path) {
         return "the plan has too few or too many tiers";
     const struct tp_plan_tier *tiers = (const void *)(header + 1);
     const struct tp_plan_site *sites = (const void *)(tiers + header->n_tiers);
-    if (size != sizeof *header + header->n_tiers * sizeof *tiers + header->n_sites * sizeof *sites)
+    const struct tp_plan_move *moves = (const void *)(sites + header->n_sites);
+    if (size != sizeof *header + header->n_tiers * sizeof *tiers + header->n_sites * sizeof *sites +
+                    header->n_moves * sizeof *moves)
         return "the plan is cut short";
     if (header->default_tier >= header->n_tiers) return "the default tier is not among its tiers";
     const char *why = tpi_check_tiers(header, tiers);
     if (why == NULL) why = tpi_check_sites(header, sites);
-    if (why == NULL) *plan = (struct tpi_plan){header, tiers, sites};
+    if (why == NULL) why = tpi_check_moves(header, moves);
+    if (why == NULL) *plan = (struct tpi_plan){header, tiers, sites, moves};
     return why;
 }
 

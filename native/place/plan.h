@@ -11,6 +11,7 @@ struct tpi_plan {
     const struct tp_plan_header *header;
     const struct tp_plan_tier *tiers;
     const struct tp_plan_site *sites; /* sorted by key */
+    const struct tp_plan_move *moves;
 };
 
 /* Maps and checks the file. NULL, or in words why there is no plan now. */

@@ -5,9 +5,9 @@
 
 #include "mapfile.h"
 
-_Static_assert(sizeof(struct tp_recipes_header) == 32, "the layout is shared with placer/enforce.py");
-_Static_assert(sizeof(struct tp_recipe_module) == 64, "the layout is shared with placer/enforce.py");
-_Static_assert(sizeof(struct tp_recipe) == 24, "the layout is shared with placer/enforce.py");
+_Static_assert(sizeof(struct tp_recipes_header) == 32, "the layout is shared with placer/binary.py");
+_Static_assert(sizeof(struct tp_recipe_module) == 64, "the layout is shared with placer/binary.py");
+_Static_assert(sizeof(struct tp_recipe) == 24, "the layout is shared with placer/binary.py");
 
 /* Registers are perf's numbers; those of segments have no value in a signal's context. */
 static bool tpi_register_known(int8_t number) {
@@ -37,7 +37,7 @@ const char *tpi_recipes_open(struct tpi_recipes *recipes, const char *path) {
     if (header == NULL) return "the recipes cannot be read";
     if (size < sizeof *header || memcmp(header->magic, TP_RECIPES_MAGIC, sizeof header->magic) != 0)
         return "they are no recipes";
-    if (header->version != TP_PLAN_VERSION) return "the recipes are of another version";
+    if (header->version != TP_RECIPES_VERSION) return "the recipes are of another version";
     const struct tp_recipe_module *modules = (const void *)(header + 1);
     const struct tp_recipe *all = (const void *)(modules + header->n_modules);
     size_t fixed = sizeof *header + header->n_modules * sizeof *modules;

@@ -11,7 +11,7 @@ from tierprof.placer.binary import EMULATION_PERIOD_NS, plan_bytes, recipes_byte
 from tierprof.placer.plan import Plan, PlannedObject
 from tierprof.placer.tiers import TierSpec
 
-HEADER_BYTES, TIER_BYTES, SITE_BYTES = 40, 328, 24
+HEADER_BYTES, TIER_BYTES, SITE_BYTES = 40, 408, 24
 
 
 def test_the_plans_layout() -> None:
@@ -27,9 +27,9 @@ def test_the_plans_layout() -> None:
     data = plan_bytes(plan, {"slow": 1.5})
     # THEN DRAM is tier 0, tiers refer to each other by number, and sites are sorted
     assert len(data) == HEADER_BYTES + 3 * TIER_BYTES + 2 * SITE_BYTES
-    assert struct.unpack_from("<8sIIIIQQ", data) == (b"TPPLAN\0\0", 1, 3, 2, 2, EMULATION_PERIOD_NS, 0)
-    found = [struct.unpack_from("<32sIIQQd264s", data, HEADER_BYTES + TIER_BYTES * number) for number in range(3)]
-    assert [(one[0].rstrip(b"\0"), one[1], one[2], one[3], one[5], one[6].rstrip(b"\0")) for one in found] == [
+    assert struct.unpack_from("<8sIIIIQII", data) == (b"TPPLAN\0\0", 2, 3, 2, 2, EMULATION_PERIOD_NS, 0, 0)
+    found = [struct.unpack_from("<32sIIQQddII64s264s", data, HEADER_BYTES + TIER_BYTES * number) for number in range(3)]
+    assert [(one[0].rstrip(b"\0"), one[1], one[2], one[3], one[5], one[10].rstrip(b"\0")) for one in found] == [
         (b"ram", 0, 2**32 - 1, 2**64 - 1, 0.0, b""),
         (b"pm", 1, 2, 5, 0.0, b"/mnt/pmem"),
         (b"slow", 4, 2**32 - 1, 2**64 - 1, 1.5, b""),

@@ -31,7 +31,7 @@ def test_an_emulated_tier_gets_its_calibrated_delay(tmp_path: Path, monkeypatch:
     env = enforcement_env(Plan((DRAM, SLOW), "slow"), tmp_path, RECIPES.empty_table())
     # THEN the shim is told so, and where the recipes are
     content = Path(env["TIERPROF_PLAN"]).read_bytes()
-    assert struct.unpack_from("<d", content, 40 + 328 + 56)[0] == 1.6
+    assert struct.unpack_from("<d", content, 40 + 408 + 56)[0] == 1.6
     assert Path(env["TIERPROF_RECIPES"]).read_bytes()[:7] == b"TPRECIP"
 
 

@@ -11,7 +11,7 @@ from tierprof.profiler.raw import COUNTERS, RECORD, read_allocations, read_count
 
 CHUNK_BYTES = 64 * 1024
 CHUNK_RECORDS = 1637
-HEADER = struct.pack("<8sIIIIIIQ", b"TPALLOC\0", 1, 40, 40, CHUNK_BYTES, 7, 8, 9)
+HEADER = struct.pack("<8sIIIIIIQ", b"TPALLOC\0", 2, 40, 40, CHUNK_BYTES, 7, 8, 9)
 
 
 def record(address: int, kind: int = 1) -> bytes:
@@ -32,7 +32,7 @@ def test_layout_is_that_of_records_h() -> None:
     # GIVEN the sizes that records.h states
     # THEN the arrays have them
     assert RECORD.itemsize == 40
-    assert COUNTERS.itemsize == 8 + 8 + 8 * 8 + 8 * 48 + 6 * 8
+    assert COUNTERS.itemsize == 8 + 8 + 8 * 8 + 8 * 48 + 20 * 8
 
 
 def test_a_chunk_ends_at_its_first_empty_record(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_a_process_that_recorded_nothing(tmp_path: Path) -> None:
     [
         (b"TPALLO", "ends within its header"),
         (chunk(header=HEADER.replace(b"TPALLOC", b"GARBAGE")), "begins with b'GARBAGE"),
-        (chunk(header=HEADER.replace(b"\1\0\0\0", b"\2\0\0\0", 1)), "is of version 2"),
+        (chunk(header=HEADER.replace(b"\2\0\0\0", b"\3\0\0\0", 1)), "is of version 3"),
         (chunk(header=HEADER.replace(b"\x28\0\0\0", b"\x30\0\0\0")), "contradicts its version"),
     ],
 )
@@ -118,7 +118,7 @@ def meta_record(kind: int, payload: bytes) -> bytes:
     return struct.pack("<II", kind, len(payload)) + payload
 
 
-META = struct.pack("<8sII", b"TPMETA\0\0", 1, 7)
+META = struct.pack("<8sII", b"TPMETA\0\0", 2, 7)
 PROCESS = meta_record(1, struct.pack("<QIIQQQ", 5, 7, 6, 1, 4096, 512) + b"/bin/x\0x\0-a\0b c\0")
 MODULE = meta_record(2, struct.pack("<IIQQQQ", 0, 2, 0x1000, 0x1000, 0x9000, 11) + b"\xab\xcd/lib/y.so\0")
 SITE = meta_record(3, struct.pack("<IIQQII", 0, 2, 1, 255, 2, 3) + struct.pack("<IIQIIQ", 0, 0, 0x40, 2**32 - 1, 0, 0))
@@ -174,7 +174,7 @@ def test_meta_that_is_cut_short_keeps_what_is_whole(tmp_path: Path, cut: int) ->
     [
         (META[:9], "ends within its header"),
         (b"TPNOPE\0\0" + META[8:] + PROCESS, "begins with"),
-        (META[:8] + b"\2" + META[9:] + PROCESS, "is of version 2"),
+        (META[:8] + b"\3" + META[9:] + PROCESS, "is of version 3"),
         (META + PROCESS[:-1], "before the process is described"),
         (META, "before the process is described"),
     ],
@@ -191,7 +191,7 @@ def test_what_is_no_meta_file_is_refused(tmp_path: Path, content: bytes, why: st
 def test_counters_by_name(tmp_path: Path) -> None:
     # GIVEN counters of which two are set
     row = np.zeros(1, COUNTERS)
-    row["magic"], row["version"], row["dropped_records"] = b"TPCOUNT", 1, 12
+    row["magic"], row["version"], row["dropped_records"] = b"TPCOUNT", 2, 12
     row["tiers"]["peak_bytes"][0, 3] = 34
     path = tmp_path / "counters.7.0.bin"
     path.write_bytes(row.tobytes())
@@ -203,5 +203,5 @@ def test_counters_by_name(tmp_path: Path) -> None:
     assert [tier["peak_bytes"] for tier in counters["tiers"]] == [0, 0, 0, 34, 0, 0, 0, 0]
     # AND a file cut short is refused
     path.write_bytes(row.tobytes()[:-1])
-    with pytest.raises(TraceError, match="of 512 bytes"):
+    with pytest.raises(TraceError, match="of 624 bytes"):
         read_counters(path)
