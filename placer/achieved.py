@@ -1,4 +1,4 @@
-"""What became of a plan in a run: by tier and by object, the bytes and allocations that were planned and those that were achieved."""
+"""What became of a plan in a run: by tier and by object, the bytes that were planned and those that were found, and why they differ."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -6,13 +6,43 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tierprof.base.schema import PLACES
 from tierprof.placer.binary import tier_order
+from tierprof.placer.decisions import read_decisions
+from tierprof.placer.found import found_by_object
 from tierprof.placer.plan import Plan
+from tierprof.placer.reasons import COMMAND, PHASE, POLICY, Evidence, reason_of
 from tierprof.profiler.raw import read_counters
 from tierprof.profiler.trace import Trace
 
 #: Columns of `tiers_achieved`, after `tier` and `spec`; as struct tp_tier_counters in native/common/records.h.
 TIER_COUNTERS = ("allocations", "live_bytes", "peak_bytes", "total_bytes", "spilled_allocations", "spilled_bytes")
+
+#: The plan as it was enforced, beside what the shim reads of it and in the trace.
+PLAN_TEXT = "plan.toml"
+
+#: What `compare` asks of allocations.
+ALLOCATION_COLUMNS = ("site", "tier", "birth_ns", "death_ns", "size_bytes", "kind", "weight", "inherited")
+
+#: Columns of `compare`.
+COLUMNS = (
+    "site",
+    "name",
+    "planned",
+    "tier",
+    "allocations",
+    "planned_bytes",
+    "peak_bytes",
+    "found_bytes",
+    "astray_bytes",
+    "absent_bytes",
+    "found",
+    "as_planned",
+    "reason",
+)
+
+#: Share of an object's pages in memory that may lie in places of another tier: its ends share pages with others, or are no huge page.
+MOST_ASTRAY = 0.05
 
 
 def counters_of(raw: Path) -> list[dict[str, int | list[dict[str, int]]]]:
@@ -67,6 +97,12 @@ def peaks(allocations: pd.DataFrame) -> pd.Series:
     return highest
 
 
+def plan_of(trace: Trace) -> Plan | None:
+    """The plan that a trace's run was under, as it was enforced; None if it was under none."""
+    path = trace.path / PLAN_TEXT
+    return Plan.load(path) if path.exists() else None
+
+
 def objects_achieved(trace: Trace, plan: Plan) -> pd.DataFrame:
     """Where each planned object really was.
 
@@ -80,20 +116,95 @@ def objects_achieved(trace: Trace, plan: Plan) -> pd.DataFrame:
     Returns
     -------
     DataFrame
+        As of `compare`.
+    """
+    sites = trace.frame("sites", ["site", "key"]).set_index("site")["key"]
+    allocations = trace.frame("allocations", [*ALLOCATION_COLUMNS, "allocation"])
+    allocations = allocations.assign(site=allocations["site"].map(sites))
+    places = PLACES.empty_table().to_pandas()
+    if trace.has("places"):
+        places = trace.frame("places")
+        children = allocations.loc[allocations["inherited"].to_numpy(dtype=bool), "allocation"]
+        places = places[~places["allocation"].isin(children)]
+        places = places.assign(site=places["site"].map(sites))
+    return compare(plan, allocations, places, evidence_of(trace, plan, allocations))
+
+
+def compare(plan: Plan, allocations: pd.DataFrame, places: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
+    """Planned objects beside where they were.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    allocations
+        `ALLOCATION_COLUMNS`; site is a site's key.
+    places
+        Columns site (a key), tier, place, huge, bytes: what the kernel said.
+    evidence
+        What explains differences.
+
+    Returns
+    -------
+    DataFrame
         One row an object of the plan and a tier in which it was: ``site``, ``name``, ``planned`` and ``tier`` (names), ``allocations``,
-        ``peak_bytes`` there and ``planned_bytes``; ``as_planned`` tells whether these agree. An object that the run never allocated has
-        one row with tier None.
+        ``planned_bytes``, and ``peak_bytes`` that the shim had there. Of these, in the proportions that the kernel told, ``found_bytes``
+        in places of the tier, ``astray_bytes`` in others and ``absent_bytes`` nowhere (NaN where nobody asked); ``found`` has the places
+        in words. ``as_planned`` tells whether the tiers agree (or a phase of the plan, or the online policy, moved it) and at most
+        `MOST_ASTRAY` of the pages lie elsewhere, ``reason`` why not. An object that the run never allocated has one row with tier None.
     """
     planned = pd.DataFrame(
         [(own.site, own.name, own.tier, own.bytes) for own in plan.objects], columns=["site", "name", "planned", "planned_bytes"]
     )
-    allocations = trace.frame("allocations", ["site", "tier", "birth_ns", "death_ns", "size_bytes", "kind", "inherited"])
-    allocations = allocations[~allocations["inherited"] & ~allocations["kind"].isin(["small", "file"])]
-    keys = trace.frame("sites", ["site", "key"]).set_index("site")["key"]
-    allocations = allocations.assign(site=allocations["site"].map(keys))
-    found = pd.DataFrame({"allocations": allocations.groupby(["site", "tier"]).size(), "peak_bytes": peaks(allocations)}).reset_index()
-    table = planned.merge(found, on="site", how="left")
-    table[["allocations", "peak_bytes"]] = table[["allocations", "peak_bytes"]].fillna(0).astype(np.int64)
+    own = allocations[~allocations["inherited"].to_numpy(dtype=bool) & ~allocations["kind"].isin(["small", "file"])]
+    counts = own["weight"].astype(float).fillna(1.0).groupby([own["site"], own["tier"]]).sum()
+    shim = pd.DataFrame({"allocations": counts, "peak_bytes": peaks(own)}).reset_index()
+    table = planned.merge(shim, on="site", how="left").merge(found_by_object(places, plan).reset_index(), on=["site", "tier"], how="left")
+    table[["allocations", "peak_bytes"]] = table[["allocations", "peak_bytes"]].fillna(0).round().astype(np.int64)
     table["tier"] = table["tier"].astype(object).where(table["tier"].notna(), None)
-    table["as_planned"] = table["tier"] == table["planned"]
-    return table[["site", "name", "planned", "tier", "allocations", "planned_bytes", "peak_bytes", "as_planned"]]
+    for name in ("found_bytes", "astray_bytes", "absent_bytes"):
+        table[name] = (table[name].astype(float) / table["asked_bytes"].astype(float) * table["peak_bytes"]).round()
+    table["found"] = table["found"].astype(object).where(table["found"].notna(), "")
+    ordered = _phases(plan) | {key for key, (_, by) in evidence.moved.items() if by == POLICY}
+    agrees = [
+        tier == planned or (site, tier) in ordered for site, planned, tier in table[["site", "planned", "tier"]].itertuples(index=False)
+    ]
+    astray = table["astray_bytes"] > MOST_ASTRAY * (table["found_bytes"] + table["astray_bytes"])
+    table["as_planned"] = np.array(agrees, bool) & ~astray.to_numpy(dtype=bool)
+    table["reason"] = [reason_of(row, plan, evidence) for row in table.to_dict("records")]
+    return table[list(COLUMNS)]
+
+
+def _phases(plan: Plan) -> set[tuple[str, str]]:
+    """Sites and the tiers to which a phase of the plan moves them."""
+    return {(move.site, move.tier) for move in plan.moves}
+
+
+def evidence_of(trace: Trace, plan: Plan, allocations: pd.DataFrame) -> Evidence:
+    """What a trace says about why objects were not where a plan wanted them; sites of `allocations` are keys."""
+    small = allocations[allocations["kind"] == "small"]
+    small_bytes = (small["size_bytes"].astype(float) * small["weight"].astype(float)).groupby(small["site"]).sum()
+    mapped = allocations[allocations["kind"] == "mmap"]
+    inherited = allocations[allocations["inherited"].to_numpy(dtype=bool)]
+    counters = trace.meta.get("counters") or {}
+    return Evidence(
+        tiers=tiers_achieved([counters] if counters.get("tiers") else [], plan).set_index("tier"),
+        notes=[(str(note.get("code")), str(note.get("text"))) for note in trace.meta.get("notes") or []],
+        threshold_bytes=int(trace.meta.get("threshold_bytes") or 0),
+        small_bytes=small_bytes.to_dict(),
+        mapped=frozenset(zip(mapped["site"], mapped["tier"], strict=True)),
+        moved=_moved(trace, plan),
+        inherited_bytes=inherited["size_bytes"].astype(np.int64).groupby(inherited["site"]).sum().to_dict(),
+        complete=bool(trace.meta.get("complete", True)),
+    )
+
+
+def _moved(trace: Trace, plan: Plan) -> dict[tuple[str, str], tuple[int, str]]:
+    """By site and tier: bytes that moved there, and what moved them."""
+    if not trace.has("moves"):
+        return {}
+    sites = trace.frame("sites", ["site", "key"]).set_index("site")["key"]
+    moves = trace.frame("moves", ["site", "tier", "bytes"])
+    sums = moves["bytes"].groupby([moves["site"].map(sites), moves["tier"]]).sum()
+    phases, decided = _phases(plan), {(own["site"], own["tier"]) for own in read_decisions(trace.path)}
+    return {key: (int(size), PHASE if key in phases else POLICY if key in decided else COMMAND) for key, size in sums.items()}

@@ -11,6 +11,7 @@ from tierprof.base.errors import PlanError, TierprofError
 from tierprof.base.units import format_bytes, parse_size_bytes
 from tierprof.models.ranker import CriticalityRanker
 from tierprof.placer.candidates import placeable
+from tierprof.placer.match import frames_by_site
 from tierprof.placer.pack import Demand, pack, pack_in_order, trace_demand
 from tierprof.placer.plan import Plan, PlannedObject, Provenance
 from tierprof.placer.predict.by_model import labelled_machine
@@ -120,6 +121,8 @@ def make_placement(
     if by == "model" and model is None:
         provenance["machine"] = labelled_machine(trace, machine)
     chosen, optimal = _choose(values, rows, able, budget_bytes)
+    frames = frames_by_site(trace.frame("stacks")) if trace.has("stacks") else {}
+    named = able & (chosen | (objects["samples"] > 0).to_numpy() | (objects["peak_bytes"] >= LEAST_NAMED_BYTES).to_numpy())
     entries = [
         PlannedObject(
             str(own["key"]),
@@ -128,13 +131,33 @@ def make_placement(
             _reason(values.reasons[place], bool(chosen[place]), int(rows[:, place].max(initial=0)), budget_bytes),
             int(own["peak_bytes"]),
             None if np.isnan(values.cost_s[place]) else round(float(values.cost_s[place]), 6),
+            frames.get(int(own["site"]), ()),
+            small=own["kind"] == "slab",
         )
         for place, own in enumerate(objects.to_dict("records"))
-        if able[place] and (chosen[place] or own["samples"] > 0 or own["peak_bytes"] >= LEAST_NAMED_BYTES)
+        if named[place]
     ]
     entries.sort(key=lambda own: (own.tier != fast.name, -(own.predicted_effect_s or 0.0), -own.bytes))
-    plan = Plan((_limited(fast, slow, budget_bytes), slow), slow.name, tuple(entries), provenance)
+    default, provenance["unnamed"] = _default(rows, chosen, able & ~named, (fast, slow), budget_bytes)
+    plan = Plan((_limited(fast, slow, budget_bytes), slow), default, tuple(entries), provenance)
     return Placement(plan, budget_bytes, peak_bytes, int(rows[:, chosen].sum(axis=1).max(initial=0)), optimal, demand.exact)
+
+
+def _default(
+    rows: NDArray[np.int64], chosen: NDArray[np.bool_], unnamed: NDArray[np.bool_], tiers: tuple[TierSpec, TierSpec], budget_bytes: int
+) -> tuple[str, str]:
+    """The tier of what the plan does not name, and why: the fast one if all of that fits beside the chosen objects at every moment.
+
+    Then nothing that was chosen is crowded out by it; whatever else turns up spills into the slow tier: the capacity holds at run time.
+    """
+    fast, slow = tiers
+    left_bytes = budget_bytes - int(rows[:, chosen].sum(axis=1).max(initial=0))
+    beside = int(rows[:, chosen | unnamed].sum(axis=1).max(initial=0))
+    rest = format_bytes(int(rows[:, unnamed].sum(axis=1).max(initial=0)))
+    if beside <= budget_bytes:
+        why = f"{rest} at most in the profiled run, beside which the chosen objects fit the budget; what does not fit spills to {slow.name}"
+        return fast.name, f"go to {fast.name}: {why}"
+    return slow.name, f"go to {slow.name}: with {rest} at most they do not fit the {format_bytes(left_bytes)} that the chosen objects leave"
 
 
 def _choose(values: Values, rows: NDArray[np.int64], able: NDArray[np.bool_], budget_bytes: int) -> tuple[NDArray[np.bool_], bool]:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from tierprof.placer.plan import Plan
-from tierprof.placer.tiers import TierSpec
+from tierprof.placer.tiers import DEFAULT_HUGE_PAGE_BYTES, KMEM_POLICIES, MAX_WEIGHTS, TierSpec
 
 PLAN_VERSION = 2
 RECIPES_VERSION = 1
@@ -17,11 +17,16 @@ EMULATION_PERIOD_NS = 1_000_000  # useful CPU time between two looks at a thread
 
 _NO_TIER = 2**32 - 1
 _NO_LIMIT = 2**64 - 1
-_KINDS = {"dram": 0, "pmem": 1, "node": 2, "huge": 3, "emulated": 4}
+_KINDS = {"dram": 0, "pmem": 1, "node": 2, "huge": 3, "emulated": 4, "kmem": 5, "interleave": 6, "hugetlb": 7}
+_BIND = 1
+_SMALL = 1
+_WEIGHTS = struct.Struct(f"<{2 * MAX_WEIGHTS}H")
 
 _PLAN_HEADER = struct.Struct("<8sIIIIQII")
 _TIER = struct.Struct("<32sIIQQddII64s264s")
-_SITE = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("tier", "<u4"), ("pad", "<u4")])
+_SITE = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("tier", "<u4"), ("flags", "<u4")])
+_MOVE = np.dtype([("site", "<u8", (2,)), ("trigger", "<u8", (2,)), ("at", "<u8"), ("when", "<u4"), ("tier", "<u4")])
+_AT_TIME, _AT_ALLOCATION = 0, 1
 _RECIPES_HEADER = struct.Struct("<8sIIQQ")
 _MODULE = struct.Struct("<32sIIQQQ")
 _RECIPE = np.dtype(
@@ -48,23 +53,56 @@ def tier_order(plan: Plan) -> list[TierSpec]:
     return [system, *(tier for tier in plan.tiers if tier.kind != "dram")]
 
 
-def _pack_tier(tier: TierSpec, numbers: Mapping[str, int], delay_ratio: float) -> bytes:
+def _number(tier: TierSpec, line_ns: float) -> int:
+    """What the tier's kind needs, as one number."""
+    if tier.kind == "emulated":
+        return round(line_ns * 1000)
+    if tier.kind == "kmem":
+        return KMEM_POLICIES.index(tier.policy or KMEM_POLICIES[0])
+    if tier.kind == "hugetlb":
+        return tier.page_bytes or DEFAULT_HUGE_PAGE_BYTES
+    return tier.node or 0
+
+
+def _pack_weights(tier: TierSpec) -> bytes:
+    """Pairs of node and weight; a weight of 0 ends them."""
+    flat = [number for pair in tier.weights for number in pair]
+    return _WEIGHTS.pack(*flat, *[0] * (2 * MAX_WEIGHTS - len(flat)))
+
+
+def _pack_tier(tier: TierSpec, numbers: Mapping[str, int], delay_ratio: float, line_ns: float) -> bytes:
     return _TIER.pack(
         tier.name.encode(),
         _KINDS[tier.kind],
         _NO_TIER if tier.spill is None else numbers[tier.spill],
         _NO_LIMIT if tier.capacity_bytes is None else tier.capacity_bytes,
-        tier.node or 0,
+        _number(tier, line_ns),
         delay_ratio,
-        0.0,
+        tier.bandwidth_bytes_per_s or 0.0,
+        _BIND if tier.bind else 0,
         0,
-        0,
-        b"",
+        _pack_weights(tier),
         bytes(tier.folder) if tier.folder is not None else b"",
     )
 
 
-def plan_bytes(plan: Plan, delay_ratios: Mapping[str, float]) -> bytes:
+def _halves(keys: list[str]) -> np.ndarray:
+    """The two words of each key; zeroes for an empty one."""
+    return np.array([(int(key[:16] or "0", 16), int(key[16:] or "0", 16)) for key in keys], np.uint64).reshape(-1, 2)
+
+
+def _moves(plan: Plan, numbers: Mapping[str, int]) -> np.ndarray:
+    """The plan's moves in its own order, which decides between two that are due at once."""
+    moves = np.zeros(len(plan.moves), dtype=_MOVE)
+    moves["site"] = _halves([move.site for move in plan.moves])
+    moves["trigger"] = _halves([move.of or "" for move in plan.moves])
+    moves["at"] = [move.at_allocation if move.after_ns is None else move.after_ns for move in plan.moves]
+    moves["when"] = [_AT_ALLOCATION if move.after_ns is None else _AT_TIME for move in plan.moves]
+    moves["tier"] = [numbers[move.tier] for move in plan.moves]
+    return moves
+
+
+def plan_bytes(plan: Plan, delay_ratios: Mapping[str, float], line_ns: float = 0.0) -> bytes:
     """The plan's binary form.
 
     Parameters
@@ -73,6 +111,8 @@ def plan_bytes(plan: Plan, delay_ratios: Mapping[str, float]) -> bytes:
         The plan.
     delay_ratios
         For each emulated tier by name: seconds of delay for each second that falls on it.
+    line_ns
+        What a random read takes here without delay, for caps on bandwidth; 0: not known.
     """
     tiers = tier_order(plan)
     numbers = {tier.name: number for number, tier in enumerate(tiers)}
@@ -80,10 +120,18 @@ def plan_bytes(plan: Plan, delay_ratios: Mapping[str, float]) -> bytes:
     sites["hi"] = [int(own.site[:16], 16) for own in plan.objects]
     sites["lo"] = [int(own.site[16:], 16) for own in plan.objects]
     sites["tier"] = [numbers[own.tier] for own in plan.objects]
+    sites["flags"] = [_SMALL if own.small else 0 for own in plan.objects]
     sites.sort(order=["hi", "lo"])
     period_ns = EMULATION_PERIOD_NS if any(tier.kind == "emulated" for tier in tiers) else 0
-    header = _PLAN_HEADER.pack(b"TPPLAN", PLAN_VERSION, len(tiers), len(sites), numbers[plan.default], period_ns, 0, 0)
-    return header + b"".join(_pack_tier(tier, numbers, delay_ratios.get(tier.name, 0.0)) for tier in tiers) + sites.tobytes()
+    moves = _moves(plan, numbers)
+    counts = (len(tiers), len(sites))
+    header = _PLAN_HEADER.pack(b"TPPLAN", PLAN_VERSION, *counts, numbers[plan.default], period_ns, len(moves), 0)
+    return (
+        header
+        + b"".join(_pack_tier(tier, numbers, delay_ratios.get(tier.name, 0.0), line_ns) for tier in tiers)
+        + sites.tobytes()
+        + moves.tobytes()
+    )
 
 
 def _fnv1a(data: bytes) -> int:
@@ -121,9 +169,9 @@ def recipes_bytes(table: pa.Table) -> bytes:
     return header + b"".join(modules) + recipes.tobytes()
 
 
-def write_plan(path: Path, plan: Plan, delay_ratios: Mapping[str, float]) -> None:
+def write_plan(path: Path, plan: Plan, delay_ratios: Mapping[str, float], line_ns: float = 0.0) -> None:
     """Write the plan for the shim."""
-    path.write_bytes(plan_bytes(plan, delay_ratios))
+    path.write_bytes(plan_bytes(plan, delay_ratios, line_ns))
 
 
 def write_recipes(path: Path, table: pa.Table) -> None:

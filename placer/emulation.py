@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import platform
 import tempfile
@@ -27,17 +28,18 @@ from tierprof.profiler.machine import describe
 from tierprof.profiler.skid import cache_folder
 from tierprof.profiler.trace import Trace
 
-_FORMAT = 1
+_FORMAT = 2
 _SLOW = TierSpec("slow", "emulated", factor=2.0)  # the factor is of no account here: the delay ratio is given
 
 # Both arrays are many times larger than a last-level cache. The sizes differ, so that the trace tells the objects apart.
 _FAST_MIB, _SLOW_MIB = 128, 129
 _PROFILE_SECONDS = 0.5
 _SECONDS = 0.9  # of a run that is timed
-_RUNS = 2  # for each delay ratio that is tried, and as many again to check the one that is taken
+_RUNS = 2  # to check the delay ratio that is taken, for each number of threads
 _MAX_STEPS = 3
 _NEAR = 0.03  # relative correction of the delay with which the search ends
 
+_TRIM = 0.1  # of the rounds at either end: whoever else uses the machine hits some of them hard
 _RESAMPLES = 2000
 _TAIL_PERCENT = 2.5
 
@@ -59,6 +61,11 @@ class Calibration:
         The delay's own part of it. What is achieved is a little more: while a thread is held up, its caches cool.
     fast_factor : float
         The same of the array that is not slow, which should have stayed at 1.
+    crowded, crowded_low, crowded_high : float
+        As ``achieved``, with as many threads as the machine has cores, up to four. It is less: while one is held up, the others have the
+        memory to themselves. The delay ratio is the one with which both are right on average.
+    line_ns : float
+        What a random read of one thread takes without delay.
     """
 
     format: int
@@ -70,6 +77,10 @@ class Calibration:
     high: float
     injected: float
     fast_factor: float
+    crowded: float
+    crowded_low: float
+    crowded_high: float
+    line_ns: float
 
 
 class Factors(NamedTuple):
@@ -101,12 +112,20 @@ class ProbeRun(NamedTuple):
 _TIMES = ("fast_ns", "slow_ns", "plain_fast_ns", "plain_slow_ns")
 
 
+def _trimmed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over the last axis without its lowest and highest values."""
+    cut = int(values.shape[-1] * _TRIM)
+    ordered = np.sort(values, axis=-1)
+    means: NDArray[np.float64] = ordered[..., cut : ordered.shape[-1] - cut].mean(axis=-1)
+    return means
+
+
 def compare(runs: Sequence[ProbeRun], seed: int = 0) -> Factors:
     """How much slower the arrays became by the delay, over the rounds of all runs."""
     fast, slow, plain_fast, plain_slow = (np.concatenate([getattr(run, name) for run in runs]) for name in _TIMES)
     rounds = np.random.default_rng(seed).integers(0, len(slow), (_RESAMPLES, len(slow)))
-    low, high = np.percentile(slow[rounds].mean(axis=1) / plain_slow[rounds].mean(axis=1), [_TAIL_PERCENT, 100 - _TAIL_PERCENT])
-    return Factors(float(slow.mean() / plain_slow.mean()), float(low), float(high), float(fast.mean() / plain_fast.mean()))
+    low, high = np.percentile(_trimmed(slow[rounds]) / _trimmed(plain_slow[rounds]), [_TAIL_PERCENT, 100 - _TAIL_PERCENT])
+    return Factors(float(_trimmed(slow) / _trimmed(plain_slow)), float(low), float(high), float(_trimmed(fast) / _trimmed(plain_fast)))
 
 
 class Probe:
@@ -223,16 +242,26 @@ def search(factor: float, achieved_by: Callable[[float], float]) -> float:
         If delays have no effect.
     """
     ratio = factor - 1.0
-    gains: list[float] = []  # slowdown for each second of delay a second; two are averaged, because each is noisy
+    gains: list[float] = []  # slowdown for each second of delay a second; they are averaged, because each is noisy
     for _step in range(_MAX_STEPS):
         found = achieved_by(ratio)
         if found < 1.0 + 0.1 * ratio:
             raise _failure(f"a delay of {ratio:.2f}s for each second made reads {found:.2f} times as slow instead of {1 + ratio:.2f} times")
         gains.append((found - 1.0) / ratio)
-        before, ratio = ratio, (factor - 1.0) / float(np.mean(gains[-2:]))
+        before, ratio = ratio, (factor - 1.0) / float(np.mean(gains))
         if abs(ratio / before - 1.0) <= _NEAR:
             break
     return ratio
+
+
+def crowd_size() -> int:
+    """Threads of a calibration's crowd: one for each core, and four say as much as more."""
+    return max(1, min(4, len(os.sched_getaffinity(0))))
+
+
+def achieved_on_average(probe: Probe, delay_ratio: float) -> float:
+    """The factor that a delay ratio gives, between that of a lone thread and that of a crowd."""
+    return math.sqrt(math.prod(compare(probe.runs(delay_ratio, count=1, threads=threads)).slow for threads in (1, crowd_size())))
 
 
 def calibrate(factor: float, *, anew: bool = False) -> Calibration:
@@ -254,10 +283,25 @@ def calibrate(factor: float, *, anew: bool = False) -> Calibration:
     known = None if anew else _cached(machine, factor)
     if known is not None:
         return known
+    crowd = crowd_size()
     with prepared_probe() as probe:
-        ratio = search(factor, lambda tried: compare(probe.runs(tried)).slow)
-        runs = probe.runs(ratio)
-    found, injected = compare(runs), float(np.mean([run.injected for run in runs]))
-    calibration = Calibration(_FORMAT, machine, factor, ratio, found.slow, found.low, found.high, injected, found.fast)
+        ratio = search(factor, lambda tried: achieved_on_average(probe, tried))
+        alone, crowded = probe.runs(ratio), probe.runs(ratio, threads=crowd)
+    found, many = compare(alone), compare(crowded)
+    calibration = Calibration(
+        format=_FORMAT,
+        machine=machine,
+        factor=factor,
+        delay_ratio=ratio,
+        achieved=found.slow,
+        low=found.low,
+        high=found.high,
+        injected=float(np.mean([run.injected for run in alone])),
+        fast_factor=found.fast,
+        crowded=many.slow,
+        crowded_low=many.low,
+        crowded_high=many.high,
+        line_ns=float(np.median(np.concatenate([run.plain_slow_ns for run in alone]))),
+    )
     _keep(calibration)
     return calibration

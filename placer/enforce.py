@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from tierprof.base.errors import PlanError, TierError
+from tierprof.placer.achieved import PLAN_TEXT
 from tierprof.placer.binary import write_plan, write_recipes
 from tierprof.placer.emulation import calibrate
 from tierprof.placer.plan import Plan
@@ -47,11 +48,14 @@ def enforcement_env(plan: Plan, folder: Path, recipes: pa.Table | None) -> dict[
         why = f"tier {emulated[0].name} is emulated, and nothing says what the program's instructions read"
         mend = "run the program once without a plan, and make the plan of that trace (its provenance names the trace)"
         raise PlanError(f"plan {plan.path or ''}".rstrip(), why, mend)
-    ratios = {tier.name: calibrate(tier.factor).delay_ratio for tier in emulated if tier.factor is not None}
+    calibrations = {tier.name: calibrate(tier.factor) for tier in emulated if tier.factor is not None}
+    ratios = {name: calibration.delay_ratio for name, calibration in calibrations.items()}
+    line_ns = max((calibration.line_ns for calibration in calibrations.values()), default=0.0)
     environment = {"TIERPROF_PLAN": str(folder / PLAN_FILE)}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        write_plan(folder / PLAN_FILE, plan, ratios)
+        write_plan(folder / PLAN_FILE, plan, ratios, line_ns)
+        plan.save(folder / PLAN_TEXT)
         if emulated and recipes is not None:
             write_recipes(folder / RECIPES_FILE, recipes)
             environment["TIERPROF_RECIPES"] = str(folder / RECIPES_FILE)
@@ -63,7 +67,9 @@ def enforcement_env(plan: Plan, folder: Path, recipes: pa.Table | None) -> dict[
 
 
 def plan_for_run(path: Path | None, tiers: Sequence[str]) -> Plan:
-    """The plan of a run: a file's, with tiers replaced or added; or, without a file, everything in the one tier given.
+    """The plan of a run: a file's, with tiers replaced or added; or, without a file, everything in the first tier given.
+
+    The others are there to be moved to while the program runs.
 
     Raises
     ------
@@ -73,12 +79,11 @@ def plan_for_run(path: Path | None, tiers: Sequence[str]) -> Plan:
     specs = [parse_tier(text) for text in tiers]
     if path is not None:
         return Plan.load(path).with_tiers(specs)
-    if len(specs) != 1:
-        raise TierError(
-            "--tier", f"{len(specs)} tiers and no plan that says what goes where", "give one tier, for all objects, or a --plan"
-        )
-    dram = () if specs[0].kind == "dram" else (TierSpec("dram" if specs[0].name != "dram" else "system"),)
-    return Plan((*dram, specs[0]), specs[0].name)
+    if not specs:
+        raise TierError("--tier", "there is neither a tier nor a plan", "give a tier for all objects, or a --plan")
+    named = {spec.name for spec in specs}
+    dram = () if any(spec.kind == "dram" for spec in specs) else (TierSpec("dram" if "dram" not in named else "system"),)
+    return Plan((*dram, *specs), specs[0].name)
 
 
 def recipes_of(plan: Plan) -> pa.Table | None:

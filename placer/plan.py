@@ -11,15 +11,17 @@ from typing import Any
 
 from tierprof.base.errors import PlanError, TierprofError
 from tierprof.base.units import parse_size_bytes
+from tierprof.placer.planned_moves import MAX_MOVES, PlannedMove, format_duration, parse_duration_ns
 from tierprof.placer.tiers import TierSpec, parse_tier
 
 FORMAT = 1
 MAX_TIERS = 8  # the shim's limit, DRAM included
 
 _KEY = re.compile(r"[0-9a-f]{32}")
-_TOP = ("format", "default", "provenance", "tiers", "object")
+_TOP = ("format", "default", "provenance", "tiers", "object", "move")
 _TIER = ("spec", "capacity", "spill")
-_OBJECT = ("site", "name", "tier", "reason", "bytes", "predicted_effect_s")
+_OBJECT = ("site", "name", "tier", "reason", "bytes", "predicted_effect_s", "frames", "small")
+_MOVE = ("site", "tier", "after", "at_allocation", "of")
 _HEADER = "# A tierprof plan: which object goes to which tier. Edit it freely; `tierprof run --plan` follows it.\n"
 
 Provenance = Mapping[str, str | int | float | bool]
@@ -35,6 +37,10 @@ class PlannedObject:
         Key of its allocation site: 32 hex digits.
     predicted_effect_s : float or None
         Extra seconds of CPU time with it in the slow tier, wherever the plan puts it; None: not predicted.
+    frames : tuple of str
+        The site's call stack, innermost first, as match.py writes and reads it: by it the site is found in another build.
+    small : bool
+        Its small allocations are placed, too: they get memory of their own.
     """
 
     site: str
@@ -43,6 +49,8 @@ class PlannedObject:
     reason: str = ""
     bytes: int = 0
     predicted_effect_s: float | None = None
+    frames: tuple[str, ...] = ()
+    small: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,8 @@ class Plan:
     objects : tuple of PlannedObject
     provenance : mapping
         What it was made of: ``trace``, ``model`` and the like. An emulated tier takes its recipes from ``trace``.
+    moves : tuple of PlannedMove
+        Objects that change their tier during the run.
 
     Raises
     ------
@@ -69,14 +79,17 @@ class Plan:
     default: str
     objects: tuple[PlannedObject, ...] = ()
     provenance: Provenance = field(default_factory=dict)
-    path: Path | None = field(default=None, compare=False)  # where it was read from
+    moves: tuple[PlannedMove, ...] = ()
+    path: Path | None = field(default=None, compare=False, kw_only=True)  # where it was read from
 
     def __post_init__(self) -> None:
         """Take any sequences, and check the whole."""
         object.__setattr__(self, "tiers", tuple(self.tiers))
         object.__setattr__(self, "objects", tuple(self.objects))
+        object.__setattr__(self, "moves", tuple(self.moves))
         _check_tiers(self)
         _check_objects(self)
+        _check_moves(self)
 
     @property
     def fast(self) -> str:
@@ -145,7 +158,11 @@ class Plan:
         for tier in self.tiers:
             limits = {"capacity": tier.capacity_bytes if tier.capacity_bytes is None else _size(tier.capacity_bytes), "spill": tier.spill}
             blocks.append(f"[tiers.{_string(tier.name)}]\n" + _lines({"spec": tier.spec, **limits}))
-        blocks += ["[[object]]\n" + _lines({key: getattr(own, key) for key in _OBJECT}) for own in self.objects]
+        blocks += [
+            "[[object]]\n" + _lines({key: getattr(own, key) or None if key == "small" else getattr(own, key) for key in _OBJECT})
+            for own in self.objects
+        ]
+        blocks += ["[[move]]\n" + _lines(_move_entries(move)) for move in self.moves]
         return "\n".join(blocks)
 
 
@@ -199,6 +216,27 @@ def _check_objects(plan: Plan) -> None:
         seen.add(own.site)
 
 
+def _check_moves(plan: Plan) -> None:
+    names = sorted(tier.name for tier in plan.tiers)
+    if len(plan.moves) > MAX_MOVES:
+        raise PlanError("plan", f"it has {len(plan.moves)} moves", f"the shim knows up to {MAX_MOVES}")
+    for number, move in enumerate(plan.moves, 1):
+        what = f"plan, move {number}"
+        for key in (move.site, *([move.of] if move.of is not None else [])):
+            if not _KEY.fullmatch(key):
+                raise PlanError(what, f"'{key}' is no site key", "a key is 32 hex digits; `tierprof objects TRACE --json` prints them")
+        if move.tier not in names:
+            raise PlanError(what, f"there is no tier '{move.tier}'", _did_you_mean(move.tier, names))
+        problem = move.problem()
+        if problem is not None:
+            raise PlanError(what, *problem)
+
+
+def _move_entries(move: PlannedMove) -> dict[str, object]:
+    after = None if move.after_ns is None else format_duration(move.after_ns)
+    return {"site": move.site, "tier": move.tier, "after": after, "at_allocation": move.at_allocation, "of": move.of}
+
+
 def _did_you_mean(word: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(word, known, n=1)
     return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
@@ -212,6 +250,7 @@ def _read(what: str, data: dict[str, Any], path: Path) -> Plan:
     _check_known(what, data, _TOP)
     tiers = _typed(what, data, "tiers", dict, {})
     objects = _typed(what, data, "object", list, [])
+    moves = _typed(what, data, "move", list, [])
     provenance = _typed(what, data, "provenance", dict, {})
     default = _typed(what, data, "default", str, next(iter(tiers), ""))
     try:
@@ -220,7 +259,8 @@ def _read(what: str, data: dict[str, Any], path: Path) -> Plan:
             default,
             tuple(_read_object(f"{what}, object {number}", entry) for number, entry in enumerate(objects, 1)),
             provenance,
-            path,
+            tuple(_read_move(f"{what}, move {number}", entry) for number, entry in enumerate(moves, 1)),
+            path=path,
         )
     except PlanError as error:
         raise error if error.what.startswith(what) else PlanError(error.what.replace("plan", what, 1), error.why, error.mend) from None
@@ -274,7 +314,34 @@ def _read_object(where: str, entry: Any) -> PlannedObject:
         _typed(where, entry, "reason", str, ""),
         _typed(where, entry, "bytes", int, 0),
         None if effect is None else float(effect),
+        _read_frames(where, entry),
+        _read_flag(where, entry, "small"),
     )
+
+
+def _read_move(where: str, entry: Any) -> PlannedMove:
+    _check_known(where, entry, _MOVE)
+    site, tier, after = (_typed(where, entry, key, str) for key in ("site", "tier", "after"))
+    if site is None or tier is None:
+        raise PlanError(where, f"{'site' if site is None else 'tier'} is missing", "a move has site, tier and a moment")
+    after_ns = None if after is None else parse_duration_ns(after)
+    if after is not None and after_ns is None:
+        raise PlanError(where, f"'{after}' is no time", 'write it like after = "30s"')
+    return PlannedMove(site, tier, after_ns, _typed(where, entry, "at_allocation", int), _typed(where, entry, "of", str))
+
+
+def _read_flag(what: str, entry: dict[str, Any], key: str) -> bool:
+    value = entry.get(key, False)
+    if not isinstance(value, bool):
+        raise PlanError(what, f"{key} is not of the expected kind", "true or false")
+    return value
+
+
+def _read_frames(where: str, entry: dict[str, Any]) -> tuple[str, ...]:
+    frames = _typed(where, entry, "frames", list, [])
+    if not all(isinstance(frame, str) for frame in frames):
+        raise PlanError(where, "frames holds something other than text", "leave frames out, or make the plan again")
+    return tuple(frames)
 
 
 def _string(text: str) -> str:
@@ -293,6 +360,8 @@ def _size(size_bytes: int) -> str:
 def _value(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{''.join(f'{chr(10)}    {_value(item)},' for item in value)}\n]"
     return _string(value) if isinstance(value, str) else repr(value)
 
 
@@ -300,5 +369,7 @@ def _lines(entries: Mapping[str, object]) -> str:
     """`key = value` lines; None is left out."""
     bare = re.compile(r"[A-Za-z0-9_-]+")
     return "".join(
-        f"{key if bare.fullmatch(key) else _string(key)} = {_value(value)}\n" for key, value in entries.items() if value is not None
+        f"{key if bare.fullmatch(key) else _string(key)} = {_value(value)}\n"
+        for key, value in entries.items()
+        if value is not None and value != ()
     )

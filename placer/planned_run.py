@@ -56,6 +56,17 @@ def run_under_plan(command: Sequence[str], plan: Plan, recipes: pa.Table | None)
     return PlannedRun(result.exit_status, result.wall_s, result.user_s + result.system_s, int(served[plan.tiers[-1].name]))
 
 
+def run_without_plan(command: Sequence[str]) -> PlannedRun:
+    """Run the program once as the system alone would: no shim, no plan, unsampled; standard output is discarded."""
+    folder = Path(tempfile.mkdtemp(prefix="tierprof-"))
+    try:
+        result = launch(list(command), folder / "raw", LaunchOptions(source="none", preload=False, discard_stdout=True))
+        check_not_stopped(result)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return PlannedRun(result.exit_status, result.wall_s, result.user_s + result.system_s, 0)
+
+
 def check_not_stopped(result: LaunchResult) -> None:
     """Raise if a signal asked for an end of it all: what the program made of the signal is no measurement.
 

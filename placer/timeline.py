@@ -61,7 +61,9 @@ def allocation_events(allocations: pd.DataFrame) -> pd.DataFrame:
     At one moment deaths come first, since the memory of the one may serve the other.
     """
     own = allocations[~allocations["inherited"].to_numpy(dtype=bool)]
-    size = np.rint(own["size_bytes"].to_numpy(dtype=np.float64) * own["weight"].to_numpy(dtype=np.float64)).astype(np.int64)
+    weight = own["weight"].to_numpy(dtype=np.float64)
+    # What is left of an allocation that was cut or moved counts as none, and its bytes are there all the same.
+    size = np.rint(own["size_bytes"].to_numpy(dtype=np.float64) * np.where(weight > 0, weight, 1.0)).astype(np.int64)
     site = own["site"].to_numpy(dtype=np.int64)
     dead = own["death_ns"].notna().to_numpy()
     death_ns = own["death_ns"].to_numpy(dtype=np.float64, na_value=0.0)[dead]

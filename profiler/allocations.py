@@ -1,4 +1,6 @@
-"""The shim's records become allocations with a birth and a death: matched by address in order of time, split where a part was unmapped."""
+"""The shim's records become allocations with a birth and a death: matched by address in order of time, split where a part was unmapped or
+moved to another tier.
+"""
 
 from bisect import bisect_left, insort
 from typing import NamedTuple
@@ -8,14 +10,15 @@ import pandas as pd
 
 from tierprof.profiler.image import PAGE_BYTES
 from tierprof.profiler.join import never
+from tierprof.profiler.moves import split_moved
 
 # enum tp_record_type and enum tp_record_flags of native/common/records.h
-ALLOC, FREE, MAP, UNMAP, SMALL, RESIDENT = 1, 2, 3, 4, 5, 6
-BIRTHS = (ALLOC, MAP, SMALL)
+ALLOC, FREE, MAP, UNMAP, SMALL, RESIDENT, MOVE, WHERE, SLAB, SLAB_TOTAL = range(1, 11)
+BIRTHS = (ALLOC, MAP, SMALL, SLAB)
 FLAG_FILE = 1
 
-KINDS = ("malloc", "mmap", "file", "small")
-_MALLOC, _MMAP, _FILE, _SMALL = range(4)
+KINDS = ("malloc", "mmap", "file", "small", "slab")
+_MALLOC, _MMAP, _FILE, _SMALL, _SLAB = range(5)
 
 COLUMNS = ["site", "tid", "address", "size_bytes", "birth_ns", "death_ns", "kind", "weight", "resident_bytes", "tier", "inherited"]
 
@@ -44,19 +47,30 @@ def match_records(records: np.ndarray, inherited: pd.DataFrame | None = None) ->
     -------
     DataFrame
         `COLUMNS`, sorted by birth: kind as a number into `KINDS`, tier and site as the records number them, death `never()` if it did
-        not die. A mapping that lost a part ends there, and what is left of it is a new row of weight 0, born then.
+        not die. A mapping that lost a part ends there, and what is left of it is a new row of weight 0, born then; so does an allocation
+        of which a part moved. A slab, which holds small objects of one site, is a row like any other.
     """
     events = _events(records, inherited)
     mapped = np.isin(events["type"], (MAP, UNMAP))
     rows = pd.concat([_match_heap(events[~mapped]), _match_maps(events[mapped])], ignore_index=True)
+    moves = records[records["type"] == MOVE]
+    rows = split_moved(rows, moves, layers(rows)) if len(moves) else rows
     return rows.sort_values("birth_ns", kind="stable", ignore_index=True)[COLUMNS]
 
 
+def layers(rows: pd.DataFrame) -> list[np.ndarray]:
+    """Masks over rows that lie over each other, the innermost first: slabs, the heap, and the mappings that a heap is made of."""
+    kind = rows["kind"].to_numpy(np.int64)
+    slab, mapped = kind == _SLAB, np.isin(kind, (_MMAP, _FILE))
+    return [slab, ~slab & ~mapped, mapped]
+
+
 def _events(records: np.ndarray, inherited: pd.DataFrame | None) -> pd.DataFrame:
-    known = records[np.isin(records["type"], (ALLOC, FREE, MAP, UNMAP, SMALL, RESIDENT))]
+    known = records[np.isin(records["type"], (*BIRTHS, FREE, UNMAP, RESIDENT))]
+    mapped = known["type"] == MAP
     kind = np.select(
-        [known["type"] == SMALL, (known["type"] == MAP) & (known["flags"] & FLAG_FILE != 0), known["type"] == MAP],
-        [_SMALL, _FILE, _MMAP],
+        [known["type"] == SMALL, known["type"] == SLAB, mapped & (known["flags"] & FLAG_FILE != 0), mapped],
+        [_SMALL, _SLAB, _FILE, _MMAP],
         _MALLOC,
     )
     events = pd.DataFrame(
@@ -76,7 +90,7 @@ def _events(records: np.ndarray, inherited: pd.DataFrame | None) -> pd.DataFrame
     )
     if inherited is None or len(inherited) == 0:
         return events
-    numbers = np.array([ALLOC, MAP, MAP, SMALL])
+    numbers = np.array([ALLOC, MAP, MAP, SMALL, SLAB])
     kept = inherited.assign(time=inherited["birth_ns"], type=numbers[inherited["kind"].to_numpy(np.int64)], inherited=True)
     return pd.concat([kept[list(events.columns)], events], ignore_index=True)
 

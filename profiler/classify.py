@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from tierprof.profiler.allocations import KINDS
-from tierprof.profiler.join import IntervalIndex
+from tierprof.profiler.allocations import layers
+from tierprof.profiler.moves import find_rows
 from tierprof.profiler.recover.derive import HINT_RUNTIME, HINT_STACK, HINT_STATIC
 from tierprof.profiler.recover.instruction import ACCESS_NONE
 
@@ -13,13 +13,12 @@ WHERE = ("object", "stack", "static", "runtime", "compute", "unknown")
 # How far from the stack pointer an address still is on the stack: the red zone and probes below it, the usual limit above.
 _STACK_BELOW_BYTES = 64 << 10
 _STACK_ABOVE_BYTES = 8 << 20
-_MMAPPED = [KINDS.index("mmap"), KINDS.index("file")]
 
 
 def find_allocations(allocations: pd.DataFrame, pids: np.ndarray, addresses: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Row of the allocation that each sample's address was in at that time, -1: none.
 
-    What malloc handed out comes before what mmap did: a program's own allocator takes its memory from mmap.
+    What malloc handed out comes before what mmap did: a program's own allocator takes its memory from mmap. Slabs come before both.
 
     Parameters
     ----------
@@ -29,19 +28,10 @@ def find_allocations(allocations: pd.DataFrame, pids: np.ndarray, addresses: np.
         Of each sample; address 0: none.
     """
     found = np.full(len(pids), -1, np.int64)
-    owner = allocations["pid"].to_numpy()
-    mapped = np.isin(allocations["kind"].to_numpy(), _MMAPPED)
-    start = allocations["address"].to_numpy(np.uint64)
-    end = start + allocations["size_bytes"].to_numpy(np.uint64)
-    birth, death = allocations["birth_ns"].to_numpy(np.int64), allocations["death_ns"].to_numpy(np.int64)
+    owner, innermost = allocations["pid"].to_numpy(), layers(allocations)
     for pid in np.unique(pids):
-        for layer in (~mapped, mapped):
-            rows = np.flatnonzero((owner == pid) & layer)
-            mine = np.flatnonzero((pids == pid) & (addresses != 0) & (found < 0))
-            if len(rows) == 0 or len(mine) == 0:
-                continue
-            hits = IntervalIndex(start[rows], end[rows], birth[rows], death[rows]).find(addresses[mine], times[mine])
-            found[mine] = np.where(hits >= 0, rows[hits], -1)
+        asking = np.flatnonzero((pids == pid) & (addresses != 0))
+        found[asking] = find_rows(allocations, addresses[asking], times[asking], [layer & (owner == pid) for layer in innermost])
     return found
 
 

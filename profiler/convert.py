@@ -19,13 +19,14 @@ from tierprof.profiler.classify import shares
 from tierprof.profiler.exact.features import with_exact_counts
 from tierprof.profiler.exact.notes import Circumstances
 from tierprof.profiler.exact.run import ExactRun, read_run
-from tierprof.profiler.features import compute_features
+from tierprof.profiler.features import compute_features, with_slab_totals
 from tierprof.profiler.launch import LaunchResult
 from tierprof.profiler.machine import describe
 from tierprof.profiler.modules import Images, build_modules
 from tierprof.profiler.perf.parser import PerfStreams, read_perf
 from tierprof.profiler.raw import read_counters
-from tierprof.profiler.sites import Heap, allocations_table, printable, read_heap, sites_table
+from tierprof.profiler.sites import Heap, allocations_table, moves_table, places_table, printable, read_heap, site_frames, sites_table
+from tierprof.profiler.stacks import stacks_table
 from tierprof.profiler.statics import static_shares
 from tierprof.profiler.symbols import Symboliser
 from tierprof.profiler.trace import OBJECTS, Trace
@@ -73,12 +74,14 @@ def convert(
     attribution = Attribution(streams, modules, heap.allocations, images)
     result = Trace(trace, {})
     allocations = allocations_table(heap, start_ns, tiers)
-    sites = sites_table(heap, Symboliser(images))
+    frames = site_frames(heap, Symboliser(images))
+    sites = sites_table(heap, frames)
     recipes = attribution.recipes
     samples = pa.Table.from_batches(attribution.batches(start_ns), schema=SAMPLES)
     frame = samples.to_pandas(categories=list(_WORDS))
     duration_ns = max(launch.end_ns - launch.start_ns, 1)
     objects = compute_features(sites, allocations, frame, duration_ns, launch.system_s)
+    objects = with_slab_totals(objects, allocations, heap.slab_totals)
     if exact is not None:
         objects = with_exact_counts(objects, exact.tables)
     recorded = _Recorded(streams, heap, frame, exact, *_counters(raw))
@@ -87,7 +90,11 @@ def convert(
     relative = modules.assign(time_ns=np.maximum(modules["time_ns"] - start_ns, 0), path=modules["path"].map(printable))
     result.write("modules", relative)
     result.write("sites", sites)
+    result.write("stacks", stacks_table(frames, images))
     result.write("allocations", allocations)
+    if plan is not None or len(tiers) > 1:
+        result.write("places", places_table(heap, start_ns, tiers))
+        result.write("moves", moves_table(heap, start_ns, tiers))
     if exact is None:  # an emulated tier delays what the recipes name: it must not take none for all that there is
         result.write("recipes", recipes.assign(path=recipes["path"].map(printable)))
     result.write("samples", samples)

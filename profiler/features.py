@@ -1,5 +1,7 @@
 """Numbers about each object, computed from a trace's tables: what a model ranks by. One row a site."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -68,6 +70,27 @@ def compute_features(
     table["touched_share"] = _touched_share(table, allocations)
     table[list(_COUNTS)] = table[list(_COUNTS)].round().astype(np.int64)
     return table[list(COLUMNS)]
+
+
+def with_slab_totals(objects: pd.DataFrame, allocations: pd.DataFrame, totals: Mapping[int, tuple[int, int]]) -> pd.DataFrame:
+    """The features, with the small allocations that came from slabs in the place of the slabs: what the program asked for, and how often.
+
+    Parameters
+    ----------
+    objects
+        From `compute_features`.
+    allocations
+        The run's.
+    totals
+        By site: number and bytes of allocations from slabs; empty for a run without.
+    """
+    if not totals:
+        return objects
+    slabs = allocations[(allocations["kind"] == "slab") & ~allocations["inherited"].to_numpy(dtype=bool)].groupby("site")["size_bytes"]
+    change = pd.DataFrame(list(totals.values()), index=list(totals), columns=["allocations", "total_bytes"])
+    change -= pd.DataFrame({"allocations": slabs.size(), "total_bytes": slabs.sum()}).reindex(change.index).fillna(0).astype(np.int64)
+    more = {name: objects["site"].map(change[name]).fillna(0).astype(np.int64) for name in change.columns}
+    return objects.assign(**{name: objects[name] + values for name, values in more.items()})
 
 
 def _touched_share(table: pd.DataFrame, allocations: pd.DataFrame) -> pd.Series:

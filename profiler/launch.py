@@ -42,6 +42,7 @@ class LaunchOptions:
     tiers: tuple[str, ...] = ("dram",)  # names of the tiers by the shim's numbers
     discard_stdout: bool = False  # for runs that repeat one whose results were seen already
     exact: ExactOptions | None = None  # for the source exact: what to measure
+    beside: Callable[[Path], AbstractContextManager[object]] | None = None  # of the raw folder: entered before the program starts
 
 
 @dataclass(frozen=True)
@@ -269,7 +270,8 @@ def launch(
         arguments += ["--event", event.argument()]
     if stdout is None and options.discard_stdout:
         stdout = subprocess.DEVNULL
-    with _engine(options, source, facts, raw.absolute()) as engine:
+    beside = options.beside(raw.absolute()) if options.beside is not None else nullcontext()
+    with _engine(options, source, facts, raw.absolute()) as engine, beside:
         for name, value in {**program_environment(raw.absolute(), options, preloaded), **engine.environment}.items():
             arguments += ["--env", f"{name}={value}"]
         status, received = _start_and_wait([*arguments, "--", *engine.words, *command], stdout)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from tierprof.base.errors import TraceError
-from tierprof.profiler.allocations import BIRTHS, COLUMNS, KINDS, live_at, match_records
+from tierprof.profiler import places
+from tierprof.profiler.allocations import BIRTHS, COLUMNS, KINDS, MOVE, SLAB_TOTAL, WHERE, layers, live_at, match_records
 from tierprof.profiler.names import POOL_NAME, Frame, own_frame, site_name
 from tierprof.profiler.raw import MetaSite, MetaStream, read_allocations, read_meta
 from tierprof.profiler.symbols import Symbol, Symboliser
@@ -28,6 +29,10 @@ class Heap:
     ----------
     allocations : DataFrame
         Columns of `tierprof.profiler.allocations` and pid; site is a row of `keys`.
+    places : DataFrame
+        Where their pages were found: columns of `tierprof.profiler.places`; row is a row of `allocations`.
+    moves : DataFrame
+        What of them moved, and when; likewise.
     keys : list of str
         Key of each site.
     stacks : list of list of Place
@@ -44,6 +49,9 @@ class Heap:
     """
 
     allocations: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=[*COLUMNS, "pid"]))
+    places: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=places.COLUMNS))
+    moves: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=places.MOVE_COLUMNS))
+    slab_totals: dict[int, tuple[int, int]] = field(default_factory=dict)  # by row: allocations from slabs, and their bytes
     keys: list[str] = field(default_factory=list)
     stacks: list[list[Place]] = field(default_factory=list)
     truncated: list[bool] = field(default_factory=list)
@@ -86,6 +94,7 @@ class _Process:
     path: Path  # of its alloc file
     sites: dict[int, int] = field(default_factory=dict)  # its numbers -> rows of the heap's
     allocations: pd.DataFrame | None = None
+    told: tuple[pd.DataFrame, ...] = ()  # its places and its moves; row is a row of its own allocations
 
 
 def read_heap(raw: Path) -> Heap:
@@ -94,10 +103,28 @@ def read_heap(raw: Path) -> Heap:
     processes = _processes(raw, heap)
     for process in processes:
         _match(process, processes, heap)
-    tables = [p.allocations.assign(pid=p.meta.process.pid) for p in processes if p.allocations is not None and len(p.allocations)]
-    if tables:
-        heap.allocations = pd.concat(tables, ignore_index=True).sort_values("birth_ns", kind="stable", ignore_index=True)
+    _join(processes, heap)
     return heap
+
+
+def _join(processes: list[_Process], heap: Heap) -> None:
+    """The processes' tables become the heap's, in order of birth."""
+    tables, told, before = [], [], 0
+    for process in processes:
+        if process.allocations is None or len(process.allocations) == 0:
+            continue
+        tables.append(process.allocations.assign(pid=process.meta.process.pid))
+        told.append([table[table["row"] >= 0].assign(row=lambda own, first=before: own["row"] + first) for table in process.told])
+        before += len(process.allocations)
+    if not tables:
+        return
+    rows = pd.concat(tables, ignore_index=True)
+    order = np.argsort(rows["birth_ns"].to_numpy(np.int64), kind="stable")
+    heap.allocations = rows.iloc[order].reset_index(drop=True)
+    place_of = np.empty(len(rows), np.int64)
+    place_of[order] = np.arange(len(rows))
+    joined = [pd.concat(parts, ignore_index=True) for parts in zip(*told, strict=True)]
+    heap.places, heap.moves = (table.assign(row=place_of[table["row"].to_numpy(np.int64)]) for table in joined)
 
 
 def _processes(raw: Path, heap: Heap) -> list[_Process]:
@@ -131,12 +158,30 @@ def _match(process: _Process, processes: list[_Process], heap: Heap) -> None:
     heap.site_rows[_name(process)] = {**inherited_rows, **process.sites}
     records = _records(process, heap)
     process.allocations = match_records(records, inherited)
+    process.told = _told(process.allocations, records)
+    _add_totals(records[records["type"] == SLAB_TOTAL], process, heap)
     later = [p.meta.process.start_ns for p in processes if p.meta.process.pid == pid and p.meta.process.start_ns > began]
     if later:
         # The process went on as another program: exec took all its memory.
         process.allocations["death_ns"] = np.minimum(process.allocations["death_ns"], min(later))
     elif not process.meta.exited:
         heap.ended = False
+
+
+def _told(allocations: pd.DataFrame, records: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Places and moves of a process's allocations."""
+    found, moves = records[records["type"] == WHERE], records[records["type"] == MOVE]
+    masks = layers(allocations)
+    return places.found_places(allocations, found, masks), places.made_moves(allocations, moves, masks)
+
+
+def _add_totals(records: np.ndarray, process: _Process, heap: Heap) -> None:
+    """What a process's slabs handed out; the address of such a record is a count."""
+    for site, count, size in records[["site", "address", "size"]].tolist():
+        row = process.sites.get(site)
+        if row is not None:
+            before = heap.slab_totals.get(row, (0, 0))
+            heap.slab_totals[row] = before[0] + count, before[1] + size
 
 
 def _name(process: _Process) -> str:
@@ -181,7 +226,6 @@ def allocations_table(heap: Heap, start_ns: int, tiers: Sequence[str]) -> pd.Dat
         Names of the plan's tiers by number; without a plan all is DRAM.
     """
     rows = heap.allocations
-    names = np.array([*(tiers or [_DEFAULT_TIER]), *(f"tier {number}" for number in range(len(tiers or [_DEFAULT_TIER]), 256))], object)
     death = rows["death_ns"].to_numpy(np.int64)
     endless = death == np.iinfo(np.int64).max
     return pd.DataFrame(
@@ -197,18 +241,63 @@ def allocations_table(heap: Heap, start_ns: int, tiers: Sequence[str]) -> pd.Dat
             "kind": np.array(KINDS, object)[rows["kind"].to_numpy(np.int64)],
             "weight": rows["weight"].to_numpy(np.float64),
             "resident_bytes": rows["resident_bytes"].to_numpy(np.float64),
-            "tier": names[rows["tier"].to_numpy(np.int64)],
+            "tier": _tier_names(tiers)[rows["tier"].to_numpy(np.int64)],
             "inherited": rows["inherited"].to_numpy(bool),
         }
     )
 
 
-def sites_table(heap: Heap, symboliser: Symboliser) -> pd.DataFrame:
-    """The heap's sites, named, as `tierprof.base.schema.SITES` describes them."""
+def places_table(heap: Heap, start_ns: int, tiers: Sequence[str]) -> pd.DataFrame:
+    """Where the heap's pages were found, as `tierprof.base.schema.PLACES` describes it; parameters as of `allocations_table`."""
+    found = heap.places
+    rows = found["row"].to_numpy(np.int64)
+    return pd.DataFrame(
+        {
+            "allocation": rows,
+            "site": heap.allocations["site"].to_numpy(np.int32)[rows],
+            "time_ns": found["time_ns"].to_numpy(np.int64) - start_ns,
+            "tier": _tier_names(tiers)[found["tier"].to_numpy(np.int64)],
+            "place": found["place"].to_numpy(object),
+            "huge": found["huge"].to_numpy(bool),
+            "bytes": found["bytes"].to_numpy(np.int64),
+            "sampled": found["sampled"].to_numpy(bool),
+        }
+    )
+
+
+def moves_table(heap: Heap, start_ns: int, tiers: Sequence[str]) -> pd.DataFrame:
+    """What moved of the heap, as `tierprof.base.schema.MOVES` describes it; parameters as of `allocations_table`."""
+    made = heap.moves.sort_values("time_ns", kind="stable")
+    rows = made["row"].to_numpy(np.int64)
+    return pd.DataFrame(
+        {
+            "allocation": rows,
+            "site": heap.allocations["site"].to_numpy(np.int32)[rows],
+            "time_ns": made["time_ns"].to_numpy(np.int64) - start_ns,
+            "address": made["address"].to_numpy(np.uint64),
+            "bytes": made["bytes"].to_numpy(np.int64),
+            "tier": _tier_names(tiers)[made["tier"].to_numpy(np.int64)],
+            "wait_us": made["wait_us"].to_numpy(np.int64),
+        }
+    )
+
+
+def _tier_names(tiers: Sequence[str]) -> np.ndarray:
+    """Names of the plan's tiers by number; without a plan all is DRAM."""
+    names = list(tiers or [_DEFAULT_TIER])
+    return np.array([*names, *(f"tier {number}" for number in range(len(names), 256))], object)
+
+
+def site_frames(heap: Heap, symboliser: Symboliser) -> list[list[Frame]]:
+    """The frames of each of the heap's sites, named, innermost first."""
     # A return address is that of the instruction after the call, perhaps on another line.
     calls = {(path, offset): (path, offset - 1) for row in _largest_first(heap) for path, offset in heap.stacks[row]}
     symbols = symboliser.symbols(calls.values())
-    frames = [[_frame(place, symbols[calls[place]]) for place in stack] for stack in heap.stacks]
+    return [[_frame(place, symbols[calls[place]]) for place in stack] for stack in heap.stacks]
+
+
+def sites_table(heap: Heap, frames: list[list[Frame]]) -> pd.DataFrame:
+    """The heap's sites, as `tierprof.base.schema.SITES` describes them; `frames` are from `site_frames`."""
     own = [stack[own_frame(stack)] if stack else Frame("", 0, "", "", 0) for stack in frames]
     return pd.DataFrame(
         {

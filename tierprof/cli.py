@@ -13,7 +13,7 @@ from rich_argparse import RichHelpFormatter
 import tierprof
 from tierprof.base.errors import TierprofError
 
-VERBS = ("run", "objects", "measure", "train", "place", "predict", "verify", "report", "compare", "doctor")
+VERBS = ("run", "objects", "measure", "train", "place", "predict", "verify", "where", "move", "report", "compare", "doctor")
 
 USAGE_STATUS = 2
 

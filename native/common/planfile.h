@@ -41,19 +41,21 @@ struct tp_plan_tier {
     uint32_t kind;
     uint32_t spill;          /* tier that takes over when this one is full, or TP_TIER_NONE: system */
     uint64_t capacity_bytes; /* UINT64_MAX: no limit */
-    uint64_t number;
-    double delay_ratio; /* emulated: seconds of delay per sampled second of stall */
-    double bytes_per_s; /* emulated: what all threads together may move; 0: no cap */
-    uint32_t flags;     /* enum tp_tier_flags */
+    uint64_t number;         /* emulated: picoseconds of a random read without delay; 0: not known */
+    double delay_ratio;      /* emulated: seconds of delay per sampled second of stall */
+    double bytes_per_s;      /* emulated: what all threads together may move; 0: no cap */
+    uint32_t flags;          /* enum tp_tier_flags */
     uint32_t pad;
     struct tp_plan_weight weights[TP_PLAN_WEIGHTS];
     char folder[264];
 };
 
+enum tp_plan_site_flags { TP_PLAN_SITE_SMALL = 1 }; /* its small objects are placed, too */
+
 /* Sites sorted by (key_hi, key_lo). 24 bytes. */
 struct tp_plan_site {
     uint64_t key_hi, key_lo;
-    uint32_t tier, pad;
+    uint32_t tier, flags;
 };
 
 enum tp_move_when {

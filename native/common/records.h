@@ -51,13 +51,18 @@ enum tp_record_type {
     TP_RESIDENT = 6, /* of the allocation at address, alive at the process's orderly end; aux as of TP_FREE */
     TP_MOVE = 7,  /* [address, address+size), part or all of an allocation, is in `tier` from now on; aux: the
                      longest that a writer of it may have waited, in microseconds */
-    TP_WHERE = 8, /* of the allocation at address `size` bytes were found at the place `aux` */
+    TP_WHERE = 8, /* of the allocation at address, or its part in `tier` that begins there, `size` bytes were
+                     found at the place `aux`; at its end with the time of the end */
     TP_SLAB = 9,  /* [address, address+size) holds small objects of `site`; ends with a TP_FREE */
+    TP_SLAB_TOTAL = 10, /* at the orderly end: from slabs of `site`, `address` allocations of `size` bytes in
+                           all, as they were asked for */
 };
 
 /* The `aux` of a TP_WHERE: the number of a NUMA node, or one of these. */
 enum tp_where {
     TP_WHERE_FILE = 0x10000,   /* pages of a file-backed tier that belong to no node */
+    TP_WHERE_CACHED = 0x40000, /* added to a node's number: pages of such a tier's file that are in that
+                                  node's memory, as on tmpfs and in the page cache */
     TP_WHERE_ABSENT = 0x20000, /* never touched, or given back */
     TP_WHERE_UNKNOWN = 0x30000,
     TP_WHERE_HUGE = 0x1000000, /* added to a node's number: in pages larger than 4 KiB */

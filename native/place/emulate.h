@@ -5,8 +5,11 @@
  * emulated tier, the handler spins as long as the tier's delay ratio times the useful time since it last
  * returned. What stalls is what slows, thread by thread, in proportion.
  *
- * The event lives as long as its descriptor (100 or above): a program that closes all descriptors ends the
- * delay.
+ * A cap on a tier's bandwidth holds threads up as well, by what they are estimated to have moved (streams.h).
+ *
+ * Only user mode is sampled: no system call is ever interrupted by it. A thread that blocks SIGTRAP is not
+ * delayed meanwhile. The event has no descriptor (keep.h), goes over to new threads by itself, and is opened
+ * anew in a forked child.
  */
 #ifndef TP_EMULATE_H
 #define TP_EMULATE_H

@@ -1,8 +1,13 @@
-/* memkind.h - libmemkind's file-backed kind, opened at run time, with its hazards fenced in.
+/* memkind.h - libmemkind's kinds for the small objects of a tier, opened at run time, with its hazards fenced
+ * in.
  *
  * - It reads MEMKIND_HOG_MEMORY once; without it Debian's 1.14 crashes with two threads.
- * - It keeps a descriptor of its file for life. A program may close that and get the number again for a file
- * of its own, which memkind would then make larger: so the descriptor is checked before memkind may use it.
+ * - A file-backed kind keeps a descriptor of its file for life. A program may close that and get the number
+ * again for a file of its own, which memkind would then make larger: so the descriptor is checked before
+ * memkind may use it.
+ * - A kind of the DAX_KMEM family that the machine has not got makes memkind abort the process when it is
+ * first used: so memkind is asked for it before, once. It binds its memory, and a node that is full then
+ * calls the OOM killer: so it is not asked for more unless the node has room for that.
  * - Its destructor unmaps memory that others may still hold: it is kept from running.
  * - It is asked only about pointers that it gave.
  */
@@ -11,22 +16,30 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
+#include <stdint.h>
 
-struct tpi_memkind {
-    int (*posix_memalign)(void *kind, void **memory, size_t align, size_t size);
-    void (*free)(void *kind, void *memory);
-    void *kind;
-    int fd; /* memkind's, of its file */
-    dev_t device;
-    ino_t inode;
-    bool usable; /* may still allocate; freeing is possible in any case */
-};
+#include "tier.h"
 
-/* NULL, or in words why memkind is not used. */
-const char *tpi_memkind_open(struct tpi_memkind *memkind, const char *folder);
+/* NULL, or in words why memkind does not serve the tier: a file in the tier's folder, or one of the DAX_KMEM
+ * family by the tier's policy, where `room_bytes` tells what its nodes have left. */
+const char *tpi_memkind_open_file(struct tpi_tier *tier);
+const char *tpi_memkind_open_kmem(struct tpi_tier *tier, uint64_t (*room_bytes)(const struct tpi_tier *tier));
 
-/* NULL: it has none. */
-void *tpi_memkind_allocate(struct tpi_memkind *memkind, size_t size, size_t align);
+/* NULL: it has none, or does not serve the tier. */
+void *tpi_memkind_allocate(struct tpi_tier *tier, size_t size, size_t align);
+
+/* Did the tier's kind give this address? */
+bool tpi_memkind_owns(struct tpi_tier *tier, void *address);
+void tpi_memkind_release(struct tpi_tier *tier, void *address);
+
+/* Is this the file of the tier's kind? */
+bool tpi_memkind_is_file(const struct tpi_tier *tier, uint64_t device, uint64_t inode);
+
+void tpi_memkind_lock(struct tpi_tier *tier);
+void tpi_memkind_unlock(struct tpi_tier *tier);
+void tpi_memkind_lock_renew(struct tpi_tier *tier); /* in a forked child */
+
+/* A forked child frees what it has inherited, but its memkind would make the parent's file larger. */
+void tpi_memkind_stop(struct tpi_tier *tier);
 
 #endif

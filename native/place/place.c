@@ -4,14 +4,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../shim/busy.h"
 #include "../shim/pagemap.h"
+#include "assigned.h"
+#include "deferred.h"
 #include "emulate.h"
 #include "held.h"
+#include "memkind.h"
 #include "pages.h"
 #include "plan.h"
+#include "policy.h"
+#include "private.h"
 #include "snapshot.h"
 #include "tier.h"
-#include "tier_pmem.h"
+#include "tiers.h"
 
 #define TPI_LARGEST ((size_t)1 << 46) /* what no machine has; keeps sums of sizes from wrapping round */
 
@@ -24,6 +30,10 @@ static struct {
 
 /* What tp_place_allocate has reserved in the system's tier for the tp_place_account that follows. */
 static __thread size_t tpi_promised;
+
+struct tpi_tier *tpi_tier_at(unsigned index) {
+    return &tpi_place.tiers[index];
+}
 
 static void tpi_open_tiers(struct tp_counters *counters) {
     tpi_place.n_tiers = tpi_place.plan.header->n_tiers;
@@ -54,10 +64,34 @@ bool tp_place_active(void) {
     return __atomic_load_n(&tpi_place.active, __ATOMIC_ACQUIRE);
 }
 
+const struct tpi_plan *tpi_current_plan(void) {
+    return tp_place_active() ? &tpi_place.plan : NULL;
+}
+
 unsigned tp_place_tier_of(uint64_t key_hi, uint64_t key_lo, bool *named) {
+    unsigned tier;
+    *named = true;
+    if (tpi_assigned(key_hi, key_lo, &tier)) return tier;
     if (tp_place_active()) return tpi_plan_tier_of(&tpi_place.plan, key_hi, key_lo, named);
     *named = false;
     return 0;
+}
+
+bool tp_place_moves(uint64_t key_hi, uint64_t key_lo) {
+    return tp_place_active() && tpi_plan_moves(&tpi_place.plan, key_hi, key_lo);
+}
+
+enum tp_tier_kind tp_place_tier_kind(unsigned index) {
+    if (!tp_place_active() || index >= tpi_place.n_tiers) return TP_TIER_SYSTEM;
+    return (enum tp_tier_kind)tpi_place.plan.tiers[index].kind;
+}
+
+bool tp_place_small(void) {
+    return tp_place_active() && tpi_plan_places_small(&tpi_place.plan);
+}
+
+bool tp_place_small_of(uint64_t key_hi, uint64_t key_lo) {
+    return tp_place_active() && tpi_plan_is_small(&tpi_place.plan, key_hi, key_lo);
 }
 
 /* The next tier of the chain; NULL: the system's, whatever its capacity. */
@@ -66,19 +100,21 @@ static struct tpi_tier *tpi_spill(struct tpi_tier *tier, size_t size) {
     return tier->plan->spill == TP_TIER_NONE ? NULL : &tpi_place.tiers[tier->plan->spill];
 }
 
+/* Behind it there is only the system's memory, whatever its capacity. */
 static bool tpi_last_resort(const struct tpi_tier *tier) {
-    return tier == NULL || (tier->backend == NULL && tier->plan->spill == TP_TIER_NONE);
+    return tier == NULL || (tier->index == 0 && tier->plan->spill == TP_TIER_NONE);
 }
 
-static void *tpi_allocate_in(struct tpi_tier *tier, size_t size, size_t align, bool *zeroed) {
+/* Pages that `reserved` bytes have been counted in for; NULL: the tier has none. */
+static void *tpi_pages_in(struct tpi_tier *tier, size_t size, size_t align, bool *zeroed) {
     size_t pages_size = tpi_round_up(size, TPI_PAGE_BYTES);
-    if (!tier->open || !tpi_tier_reserve(tier, size)) return NULL;
     void *pages = tpi_tier_take(tier, pages_size, align, zeroed);
     if (pages == NULL) {
+        tpi_tier_note_failure(tier);
         tpi_tier_unreserve(tier, size);
         return NULL;
     }
-    tp_pagemap_set_tier((uintptr_t)pages, pages_size, tier->index);
+    if (tier->index != 0) tp_pagemap_set_tier((uintptr_t)pages, pages_size, tier->index);
     tpi_tier_count(tier, size);
     return pages;
 }
@@ -89,37 +125,73 @@ static void tpi_take_back_promise(void) {
     tpi_promised = 0;
 }
 
-void *tp_place_allocate(unsigned index, size_t size, size_t align, unsigned *got, bool *zeroed) {
+/* In the tiers of the chain, and at last in the system's whatever its capacity. Objects of less than a tier's
+ * least size are not for its pages: NULL then, with the tier's bytes promised if they had to be counted. */
+static void *tpi_allocate(struct tpi_tier *tier, size_t size, size_t align, bool own_pages, unsigned *got,
+                          bool *zeroed) {
+    void *pages = NULL;
+    for (; !tpi_last_resort(tier) && pages == NULL; tier = pages == NULL ? tpi_spill(tier, size) : tier) {
+        if (!tier->open || !tpi_tier_reserve(tier, size)) continue;
+        if (!own_pages && size < tier->backend->least_bytes) {
+            tpi_promised = size;
+            return NULL;
+        }
+        pages = tpi_pages_in(tier, size, align, zeroed);
+    }
+    if (pages == NULL) tier = &tpi_place.tiers[0];
+    if (pages == NULL && (own_pages || size >= tier->backend->least_bytes)) {
+        tpi_tier_reserve_any(tier, size);
+        pages = tpi_pages_in(tier, size, align, zeroed);
+    }
+    if (pages != NULL) *got = tier->index;
+    return pages;
+}
+
+static void *tpi_allocate_checked(unsigned index, size_t size, size_t align, bool own_pages, unsigned *got,
+                                  bool *zeroed) {
     *got = 0;
     *zeroed = false;
     tpi_take_back_promise();
     if (size == 0 || size > TPI_LARGEST || align > TPI_LARGEST) return NULL;
-    struct tpi_tier *tier = &tpi_place.tiers[index];
-    for (; !tpi_last_resort(tier); tier = tpi_spill(tier, size)) {
-        if (tier->backend == NULL) {
-            if (!tpi_tier_reserve(tier, size)) continue;
-            tpi_promised = size;
-            return NULL;
-        }
-        void *pages = tpi_allocate_in(tier, size, align, zeroed);
-        if (pages == NULL) continue;
-        *got = tier->index;
-        return pages;
-    }
-    return NULL;
+    return tpi_allocate(&tpi_place.tiers[index], size, align, own_pages, got, zeroed);
 }
 
+void *tp_place_allocate(unsigned index, size_t size, size_t align, unsigned *got, bool *zeroed) {
+    return tpi_allocate_checked(index, size, align, false, got, zeroed);
+}
+
+void *tp_place_pages(unsigned index, size_t size, size_t align, unsigned *got, bool *zeroed) {
+    return tpi_allocate_checked(index, size, align, true, got, zeroed);
+}
+
+/* Where the pages from `at` on end that are in one tier. */
+static uintptr_t tpi_run_end(uintptr_t at, uintptr_t end, unsigned index) {
+    while (at < end && tp_pagemap_tier(at) == index)
+        at += TPI_PAGE_BYTES;
+    return at;
+}
+
+/* Moves may have taken parts of it to other tiers: the pagemap knows. */
 void tp_place_release(void *address, size_t size, unsigned index) {
-    struct tpi_tier *tier = &tpi_place.tiers[index];
-    size_t pages_size = tpi_round_up(size, TPI_PAGE_BYTES);
-    tp_pagemap_set_tier((uintptr_t)address, pages_size, 0); /* before another thread can get the pages */
-    tpi_tier_give(tier, address, pages_size);
-    tpi_tier_unreserve(tier, size);
+    uintptr_t start = (uintptr_t)address, end = start + tpi_round_up(size, TPI_PAGE_BYTES), next;
+    tp_busy_settle(start, end - start);
+    for (uintptr_t at = start; at < end; at = next) {
+        struct tpi_tier *tier = &tpi_place.tiers[tp_pagemap_tier(at)];
+        next = tpi_run_end(at, end, tier->index);
+        size_t bytes = (next == end ? start + size : next) - at;
+        if (tier->index != 0)
+            tp_pagemap_set_tier(at, next - at, 0); /* before another thread can get the pages */
+        tpi_tier_give(tier, (void *)at, next - at);
+        tpi_tier_unreserve(tier, bytes);
+    }
 }
 
 void *tp_place_resize(void *address, size_t old_size, size_t new_size, unsigned index) {
     struct tpi_tier *tier = &tpi_place.tiers[index];
+    uintptr_t old_end = (uintptr_t)address + tpi_round_up(old_size, TPI_PAGE_BYTES);
     if (new_size == 0 || new_size > TPI_LARGEST) return NULL;
+    tp_busy_settle((uintptr_t)address, old_size);
+    if (tpi_run_end((uintptr_t)address, old_end, index) < old_end) return NULL; /* in several tiers */
     if (new_size > old_size && !tpi_tier_reserve(tier, new_size - old_size)) return NULL;
     size_t old_pages = tpi_round_up(old_size, TPI_PAGE_BYTES),
            new_pages = tpi_round_up(new_size, TPI_PAGE_BYTES);
@@ -144,9 +216,17 @@ static void tpi_count_in(struct tpi_tier *tier, size_t size, size_t reserved) {
     tpi_tier_count(tier, size);
 }
 
+void tp_place_settle(void) {
+    if (tp_place_active()) tpi_deferred_settle(&tpi_place.tiers[0]);
+}
+
 void tp_place_account(unsigned index, int64_t bytes) {
     if (!tp_place_active()) return;
     struct tpi_tier *tier = &tpi_place.tiers[index];
+    if (index == 0 && tpi_promised == 0 && tier->capacity_bytes == UINT64_MAX) {
+        tpi_deferred_add(tier, bytes);
+        return;
+    }
     if (bytes < 0) {
         tpi_tier_unreserve(tier, (size_t)-bytes);
         return;
@@ -155,13 +235,17 @@ void tp_place_account(unsigned index, int64_t bytes) {
     if (index == 0) tpi_promised = 0;
 }
 
-unsigned tp_place_map(unsigned index, void *address, size_t size) {
+static bool tpi_adopt(struct tpi_tier *tier, void *address, size_t size, bool plain) {
+    if (tier->backend->adopt == NULL || (tpi_tier_is_shared(tier) && !plain)) return false;
+    return tier->backend->adopt(tier, address, size);
+}
+
+unsigned tp_place_map(unsigned index, void *address, size_t size, bool plain) {
     if (!tp_place_active()) return 0;
     struct tpi_tier *tier = &tpi_place.tiers[index];
     for (; !tpi_last_resort(tier); tier = tpi_spill(tier, size)) {
         if (!tier->open || !tpi_tier_reserve(tier, size)) continue;
-        if (tier->backend == NULL ||
-            (tier->backend->adopt != NULL && tier->backend->adopt(tier, address, size))) {
+        if (tpi_adopt(tier, address, size, plain)) {
             tpi_tier_count(tier, size);
             tp_pagemap_set_tier((uintptr_t)address, size, tier->index);
             return tier->index;
@@ -174,17 +258,55 @@ unsigned tp_place_map(unsigned index, void *address, size_t size) {
 
 void tp_place_unmap(void *address, size_t size, unsigned index) {
     if (!tp_place_active()) return;
+    struct tpi_tier *tier = &tpi_place.tiers[index];
     tp_pagemap_set_tier((uintptr_t)address, size, 0);
-    tpi_tier_unreserve(&tpi_place.tiers[index], size);
+    tpi_tier_unreserve(tier, size);
+    if (tier->backend->disown != NULL) tier->backend->disown(tier);
+}
+
+bool tp_place_carry(void *from, size_t size, void *to, unsigned index) {
+    struct tpi_tier *tier = &tpi_place.tiers[index];
+    tpi_hold_lock(&tier->lock);
+    tp_pagemap_set_tier((uintptr_t)to, size, index);
+    tp_pagemap_set_tier((uintptr_t)from, size, 0);
+    bool carried = tpi_mremap(from, size, size, to) != MAP_FAILED;
+    if (!carried) {
+        tp_pagemap_set_tier((uintptr_t)to, size, 0);
+        tp_pagemap_set_tier((uintptr_t)from, size, index);
+    }
+    tpi_drop_lock(&tier->lock);
+    return carried;
+}
+
+bool tp_place_is_shared(unsigned index) {
+    return tp_place_active() && tpi_tier_is_shared(&tpi_place.tiers[index]);
+}
+
+void tp_place_forget_policy(void *address, size_t size) {
+    if (tp_place_active()) tpi_policy_default(address, size, false);
+}
+
+void *tp_place_double(void *address, size_t size, unsigned index) {
+    if (!tp_place_is_shared(index)) return NULL;
+    void *twin = (void *)syscall(SYS_mremap, address, 0, size, MREMAP_MAYMOVE);
+    return twin == MAP_FAILED ? NULL : twin;
+}
+
+void tp_place_drop_double(void *twin, size_t size, bool unmapped) {
+    if (unmapped && tpi_mprotect(twin, size, PROT_READ | PROT_WRITE) == 0)
+        tpi_madvise(twin, size, MADV_REMOVE);
+    tp_raw_munmap(twin, size);
 }
 
 void tp_place_fork_prepare(void) {
     if (!tp_place_active()) return;
     bool copied = true, files = false;
+    tp_place_leave_stack();
+    tp_place_settle();
     for (unsigned i = 0; i < tpi_place.n_tiers; i++) {
         tpi_hold_lock(&tpi_place.tiers[i].lock);
-        tpi_pmem_lock(&tpi_place.tiers[i]);
-        files |= tpi_place.tiers[i].open && tpi_place.tiers[i].plan->kind == TP_TIER_PMEM;
+        tpi_memkind_lock(&tpi_place.tiers[i]);
+        files |= tpi_tier_is_shared(&tpi_place.tiers[i]);
     }
     if (files) copied = tpi_snapshot_take(tpi_place.tiers, tpi_place.n_tiers);
     if (!copied)
@@ -195,7 +317,7 @@ void tp_place_fork_parent(void) {
     if (!tp_place_active()) return;
     tpi_snapshot_discard();
     for (unsigned i = tpi_place.n_tiers; i-- > 0;) {
-        tpi_pmem_unlock(&tpi_place.tiers[i]);
+        tpi_memkind_unlock(&tpi_place.tiers[i]);
         tpi_drop_lock(&tpi_place.tiers[i].lock);
     }
 }
@@ -205,14 +327,16 @@ void tp_place_fork_parent(void) {
 void tp_place_fork_child(struct tp_counters *counters) {
     if (!tp_place_active()) return;
     tpi_snapshot_install();
+    tpi_private_fork_child();
+    tpi_deferred_forget();
     for (unsigned i = 0; i < tpi_place.n_tiers; i++) {
         struct tpi_tier *tier = &tpi_place.tiers[i];
         tp_lock_renew(&tier->lock);
-        tpi_pmem_lock_renew(tier);
+        tpi_memkind_lock_renew(tier);
         tier->counters = &counters->tiers[i];
         tier->counters->live_bytes = tier->counters->peak_bytes = tier->live_bytes;
-        if (tier->plan->kind != TP_TIER_PMEM || !tier->open) continue;
-        tpi_pmem_stop_memkind(tier);
+        if (!tpi_tier_is_shared(tier)) continue;
+        tpi_memkind_stop(tier);
         tpi_tier_drop_free(tier);
     }
     const char *why = tpi_emulate_again(counters);

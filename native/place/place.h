@@ -24,12 +24,27 @@ bool tp_place_active(void);
 /* The tier for a site key; *named tells whether the plan names the site. */
 unsigned tp_place_tier_of(uint64_t key_hi, uint64_t key_lo, bool *named);
 
+/* Is the site to change its tier during the run? Its objects must come from tp_place_pages then. */
+bool tp_place_moves(uint64_t key_hi, uint64_t key_lo);
+
+/* Does the plan place small objects of any site, so that every allocation must be asked for its call path; or
+ * of this one? */
+bool tp_place_small(void);
+bool tp_place_small_of(uint64_t key_hi, uint64_t key_lo);
+
+/* The kind of memory that a tier is; TP_TIER_SYSTEM without a plan. */
+enum tp_tier_kind tp_place_tier_kind(unsigned index);
+
 /* Memory of `size` bytes at `align` (a power of two, 0: any) in a tier or down its spill chain. NULL
  * means: take it from the system's allocator, and call tp_place_account() with the tier in *got. Memory is
  * zeroed where *zeroed is set. Page aligned always, so that pages belong to one object. */
 void *tp_place_allocate(unsigned index, size_t size, size_t align, unsigned *got, bool *zeroed);
 
-/* Gives back what tp_place_allocate returned; `size` as it was asked for, or as last resized to. */
+/* The same, on pages of placement whatever the size, in DRAM, too: for what is to move, and for slabs. NULL:
+ * there is no memory. */
+void *tp_place_pages(unsigned index, size_t size, size_t align, unsigned *got, bool *zeroed);
+
+/* Gives back what either of them returned; `size` as it was asked for, or as last resized to. */
 void tp_place_release(void *address, size_t size, unsigned index);
 
 /* Makes what tp_place_allocate returned larger or smaller, content kept, perhaps at another address. NULL:
@@ -39,13 +54,40 @@ void *tp_place_resize(void *address, size_t old_size, size_t new_size, unsigned 
 /* Live-byte accounting for memory that the system's allocator handed out for a tier (kind SYSTEM). */
 void tp_place_account(unsigned index, int64_t bytes);
 
-/* Applies a tier to a fresh anonymous private mapping that the program made; returns the one it got. Such
- * mappings never go to a file-backed tier: they would lose what programs rely on (MADV_DONTNEED gives
- * zeroes). */
-unsigned tp_place_map(unsigned index, void *address, size_t size);
+/* Adds what this thread has accounted to the counters, where it is not at once. */
+void tp_place_settle(void);
+
+/* Applies a tier to a fresh anonymous private mapping that the program made; returns the one it got. `plain`:
+ * it is readable and writable and has its memory reserved, so that a file can stand in for it. */
+unsigned tp_place_map(unsigned index, void *address, size_t size, bool plain);
+
+/* Moves pages of the tier to another address, over what is there, and what is known of them, as one step to a
+ * fork. False: errno tells why, and nothing has moved. */
+bool tp_place_carry(void *from, size_t size, void *to, unsigned index);
+
+/* Is this a tier whose memory is shared (file-backed)? Its mappings grow and move by tp_track's own steps. */
+bool tp_place_is_shared(unsigned index);
+
+/* Takes back what a tier did to the kernel's idea of a range, so that it is one mapping again. */
+void tp_place_forget_policy(void *address, size_t size);
+
+/* A second mapping of a part of a shared tier's, that is about to be unmapped by the program: once that is
+ * done, its room in the tier is given back through the second one. NULL: not possible, or not needed. */
+void *tp_place_double(void *address, size_t size, unsigned index);
+void tp_place_drop_double(void *twin, size_t size, bool unmapped);
 
 /* A part, or all, of such a mapping ends. The unmapping itself is the program's. */
 void tp_place_unmap(void *address, size_t size, unsigned index);
+
+/* Is any page of the range memory of a shared (file-backed) tier? Then these stand for madvise, and for
+ * mprotect where the kernel has refused it: make private, and ask again. 0, or -1 and errno; false: without
+ * memory. */
+bool tp_place_shares(const void *address, size_t size);
+int tp_place_madvise(void *address, size_t size, int advice);
+bool tp_place_make_private(void *address, size_t size);
+
+/* Before fork: the stack that this thread runs on is not to be shared with the child. */
+void tp_place_leave_stack(void);
 
 /* Fork: before, in the parent, in the child. File-backed memory is shared with a child by nature; the child
  * gets a private copy, so that copy-on-write semantics hold, and starts emulation again. Register the

@@ -83,20 +83,40 @@ const char *tpi_plan_open(struct tpi_plan *plan, const char *path) {
     return why;
 }
 
-unsigned tpi_plan_tier_of(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo, bool *named) {
+/* NULL: the plan does not name the site. */
+static const struct tp_plan_site *tpi_find(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo) {
     size_t low = 0, high = plan->header->n_sites;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         int order = tpi_compare(&plan->sites[middle], key_hi, key_lo);
-        if (order == 0) {
-            *named = true;
-            return plan->sites[middle].tier;
-        }
+        if (order == 0) return &plan->sites[middle];
         if (order < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    *named = false;
-    return plan->header->default_tier;
+    return NULL;
+}
+
+unsigned tpi_plan_tier_of(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo, bool *named) {
+    const struct tp_plan_site *site = tpi_find(plan, key_hi, key_lo);
+    *named = site != NULL;
+    return site != NULL ? site->tier : plan->header->default_tier;
+}
+
+bool tpi_plan_moves(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo) {
+    for (uint32_t i = 0; i < plan->header->n_moves; i++)
+        if (plan->moves[i].key_hi == key_hi && plan->moves[i].key_lo == key_lo) return true;
+    return false;
+}
+
+bool tpi_plan_places_small(const struct tpi_plan *plan) {
+    for (uint32_t i = 0; i < plan->header->n_sites; i++)
+        if ((plan->sites[i].flags & TP_PLAN_SITE_SMALL) != 0) return true;
+    return false;
+}
+
+bool tpi_plan_is_small(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo) {
+    const struct tp_plan_site *site = tpi_find(plan, key_hi, key_lo);
+    return site != NULL && (site->flags & TP_PLAN_SITE_SMALL) != 0;
 }

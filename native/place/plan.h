@@ -20,4 +20,11 @@ const char *tpi_plan_open(struct tpi_plan *plan, const char *path);
 /* The tier of a site; the default tier, and *named false, where the plan does not name it. */
 unsigned tpi_plan_tier_of(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo, bool *named);
 
+/* Does the plan place small objects of any site, or of this one? */
+bool tpi_plan_places_small(const struct tpi_plan *plan);
+bool tpi_plan_is_small(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo);
+
+/* Does the plan move the site during the run? */
+bool tpi_plan_moves(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo);
+
 #endif

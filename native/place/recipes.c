@@ -53,27 +53,47 @@ const char *tpi_recipes_open(struct tpi_recipes *recipes, const char *path) {
     return NULL;
 }
 
-static const struct tp_recipe *tpi_search(const struct tp_recipe *recipes, size_t n_recipes,
-                                          uint64_t offset) {
+/* The first recipe at `offset` or behind it; `n_recipes` if there is none. */
+static size_t tpi_search(const struct tp_recipe *recipes, size_t n_recipes, uint64_t offset) {
     size_t low = 0, high = n_recipes;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (recipes[middle].offset == offset) return &recipes[middle];
         if (recipes[middle].offset < offset)
             low = middle + 1;
         else
             high = middle;
+    }
+    return low;
+}
+
+static const struct tp_recipe_module *tpi_module(const struct tpi_recipes *recipes, const uint8_t *build_id,
+                                                 size_t build_id_bytes) {
+    for (uint32_t i = 0; recipes->header != NULL && i < recipes->header->n_modules; i++) {
+        const struct tp_recipe_module *module = &recipes->modules[i];
+        if (module->build_id_bytes == build_id_bytes &&
+            memcmp(module->build_id, build_id, build_id_bytes) == 0)
+            return module;
     }
     return NULL;
 }
 
 const struct tp_recipe *tpi_recipes_find(const struct tpi_recipes *recipes, const uint8_t *build_id,
                                          size_t build_id_bytes, uint64_t offset) {
-    for (uint32_t i = 0; recipes->header != NULL && i < recipes->header->n_modules; i++) {
-        const struct tp_recipe_module *module = &recipes->modules[i];
-        if (module->build_id_bytes == build_id_bytes &&
-            memcmp(module->build_id, build_id, build_id_bytes) == 0)
-            return tpi_search(recipes->recipes + module->first_recipe, module->n_recipes, offset);
-    }
-    return NULL;
+    const struct tp_recipe_module *module = tpi_module(recipes, build_id, build_id_bytes);
+    if (module == NULL) return NULL;
+    const struct tp_recipe *all = recipes->recipes + module->first_recipe;
+    size_t at = tpi_search(all, module->n_recipes, offset);
+    return at < module->n_recipes && all[at].offset == offset ? &all[at] : NULL;
+}
+
+size_t tpi_recipes_around(const struct tpi_recipes *recipes, const uint8_t *build_id, size_t build_id_bytes,
+                          uint64_t offset, uint64_t reach, const struct tp_recipe **first, size_t most) {
+    const struct tp_recipe_module *module = tpi_module(recipes, build_id, build_id_bytes);
+    if (module == NULL) return 0;
+    const struct tp_recipe *all = recipes->recipes + module->first_recipe;
+    size_t start = tpi_search(all, module->n_recipes, offset > reach ? offset - reach : 0), n = 0;
+    while (n < most && start + n < module->n_recipes && all[start + n].offset <= offset + reach)
+        n++;
+    *first = all + start;
+    return n;
 }

@@ -21,4 +21,9 @@ const char *tpi_recipes_open(struct tpi_recipes *recipes, const char *path);
 const struct tp_recipe *tpi_recipes_find(const struct tpi_recipes *recipes, const uint8_t *build_id,
                                          size_t build_id_bytes, uint64_t offset);
 
+/* The recipes for sampled instructions at most `reach` bytes before or behind `offset`, at most `most` of
+ * them: as a rule those of the same loop. Async-signal-safe. */
+size_t tpi_recipes_around(const struct tpi_recipes *recipes, const uint8_t *build_id, size_t build_id_bytes,
+                          uint64_t offset, uint64_t reach, const struct tp_recipe **first, size_t most);
+
 #endif

@@ -2,27 +2,18 @@
  * lies between the objects; of our own files the pages that the pagemap gives to the tier. */
 #include "snapshot.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "../shim/pagemap.h"
+#include "mappings.h"
+#include "memkind.h"
 #include "pages.h"
-#include "tier_pmem.h"
 
 struct tpi_copy {
     char *original;
     char *copy;
     size_t size;
     int prot;
-};
-
-struct tpi_mapping {
-    uintptr_t start, end;
-    int prot;
-    uint64_t device, inode;
-    const char *path;
 };
 
 /* Both live only from fork's prepare handler to its end, in which no other fork can begin. */
@@ -72,9 +63,20 @@ static bool tpi_copy_range(uintptr_t start, uintptr_t end, int prot) {
     return true;
 }
 
-/* The parts of one of our files' mapping that objects live in. */
-static bool tpi_copy_objects(const struct tpi_mapping *mapping, unsigned tier) {
+static bool tpi_holds_objects(const struct tpi_mapping *mapping, unsigned tier) {
+    for (uintptr_t at = mapping->start; at < mapping->end; at += TPI_PAGE_BYTES)
+        if (tp_pagemap_tier(at) == tier) return true;
+    return false;
+}
+
+/* The parts of one of our files' mapping that objects live in; of huge pages all, because nothing can be
+ * mapped over a part of one. */
+static bool tpi_copy_objects(const struct tpi_mapping *mapping, const struct tpi_tier *of) {
+    unsigned tier = of->index;
     bool all = true;
+    if (of->granule_bytes > TPI_PAGE_BYTES)
+        return !tpi_holds_objects(mapping, tier) ||
+               tpi_copy_range(mapping->start, mapping->end, mapping->prot);
     for (uintptr_t at = mapping->start; at < mapping->end;) {
         uintptr_t end = at;
         while (end < mapping->end && tp_pagemap_tier(end) == tier)
@@ -85,62 +87,27 @@ static bool tpi_copy_objects(const struct tpi_mapping *mapping, unsigned tier) {
     return all;
 }
 
-/* A line of /proc/self/maps; false if the mapping is not shared or has no file. */
-static bool tpi_parse(char *line, struct tpi_mapping *mapping) {
-    char *at = line;
-    mapping->start = strtoull(at, &at, 16);
-    mapping->end = strtoull(at + 1, &at, 16);
-    char *flags = at + 1;
-    if (strlen(flags) < 5 || flags[3] != 's') return false;
-    mapping->prot = (flags[0] == 'r' ? PROT_READ : 0) | (flags[1] == 'w' ? PROT_WRITE : 0) |
-                    (flags[2] == 'x' ? PROT_EXEC : 0);
-    strtoull(flags + 5, &at, 16); /* offset */
-    unsigned long device_major = strtoul(at + 1, &at, 16);
-    unsigned long device_minor = strtoul(at + 1, &at, 16);
-    mapping->device = makedev(device_major, device_minor);
-    mapping->inode = strtoull(at + 1, &at, 10);
-    mapping->path = at + strspn(at, " ");
-    return mapping->path[0] == '/';
-}
-
 static bool tpi_copy_mapping(struct tpi_tier *tiers, unsigned n_tiers, const struct tpi_mapping *mapping) {
     for (unsigned i = 0; i < n_tiers; i++) {
-        if (tiers[i].plan->kind != TP_TIER_PMEM || !tiers[i].open) continue;
-        if (tpi_pmem_is_memkinds(&tiers[i], mapping->device,
-                                 mapping->inode)) /* not our page that keeps its inode */
+        if (!tpi_tier_is_shared(&tiers[i])) continue;
+        if (tpi_memkind_is_file(&tiers[i], mapping->device,
+                                mapping->inode)) /* not our page that keeps its inode */
             return mapping->prot == PROT_NONE || tpi_copy_range(mapping->start, mapping->end, mapping->prot);
     }
     bool all = true;
     for (unsigned i = 0; i < n_tiers; i++)
-        if (tiers[i].plan->kind == TP_TIER_PMEM && tiers[i].open) all &= tpi_copy_objects(mapping, i);
+        if (tpi_tier_is_shared(&tiers[i])) all &= tpi_copy_objects(mapping, &tiers[i]);
     return all;
 }
 
-/* The whole file in fresh pages, with a final NUL: it must not change while copies are made. */
-static char *tpi_read_maps(size_t *bytes) {
-    for (*bytes = (size_t)1 << 20;; *bytes *= 4) {
-        char *text = tp_raw_pages(*bytes);
-        size_t got = text ? tp_raw_read_file("/proc/self/maps", text, *bytes) : 0;
-        if (text == NULL || (got > 0 && got < *bytes)) return text;
-        tp_raw_munmap(text, *bytes);
-        if (got == 0) return NULL;
-    }
-}
-
 bool tpi_snapshot_take(struct tpi_tier *tiers, unsigned n_tiers) {
-    size_t bytes;
-    char *text = tpi_read_maps(&bytes);
-    if (text == NULL) return false;
+    struct tpi_mappings mappings;
+    struct tpi_mapping mapping;
+    if (!tpi_mappings_open(&mappings)) return false;
     bool all = true;
-    for (char *line = text; *line != 0;) {
-        char *end = strchr(line, '\n');
-        if (end == NULL) break;
-        *end = 0;
-        struct tpi_mapping mapping;
-        if (tpi_parse(line, &mapping)) all &= tpi_copy_mapping(tiers, n_tiers, &mapping);
-        line = end + 1;
-    }
-    tp_raw_munmap(text, bytes);
+    while (tpi_mappings_next(&mappings, &mapping))
+        if (mapping.shared && mapping.path[0] == '/') all &= tpi_copy_mapping(tiers, n_tiers, &mapping);
+    tpi_mappings_close(&mappings);
     return all;
 }
 

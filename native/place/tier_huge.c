@@ -1,6 +1,11 @@
 /* tier_huge.c - DRAM in 2 MiB pages, by madvise on aligned mappings. */
 #include "pages.h"
+#include "policy.h"
 #include "tier.h"
+
+#ifndef MADV_COLLAPSE /* Linux 6.1 */
+#define MADV_COLLAPSE 25
+#endif
 
 static const char *tpi_huge_open(struct tpi_tier *tier) {
     static const char file[] = "/sys/kernel/mm/transparent_hugepage/enabled";
@@ -13,6 +18,14 @@ static const char *tpi_huge_open(struct tpi_tier *tier) {
 
 static bool tpi_huge_adopt(struct tpi_tier *tier, void *address, size_t size) {
     return tpi_madvise(address, size, MADV_HUGEPAGE) == 0;
+}
+
+/* What is not collapsed now is khugepaged's to do later. */
+static bool tpi_huge_retarget(struct tpi_tier *tier, void *address, size_t size) {
+    if (!tpi_huge_adopt(tier, address, size)) return false;
+    tpi_policy_default(address, size, true);
+    tpi_madvise(address, size, MADV_COLLAPSE);
+    return true;
 }
 
 static void *tpi_huge_map(struct tpi_tier *tier, size_t size, size_t align) {
@@ -28,5 +41,6 @@ const struct tpi_backend tpi_backend_huge = {
     .open = tpi_huge_open,
     .map = tpi_huge_map,
     .adopt = tpi_huge_adopt,
+    .retarget = tpi_huge_retarget,
     .movable = true,
 };

@@ -1,39 +1,26 @@
-/* tier_node.c - memory of one NUMA node: CXL memory, a remote socket, a KMEM device.
+/* tier_node.c - memory of one NUMA node: CXL memory, a remote socket.
  *
- * The node is preferred, not bound: with MPOL_BIND a full node calls the kernel's OOM killer on the program.
+ * The node is preferred, not bound, unless the plan asks for that: with MPOL_BIND a full node calls the
+ * kernel's OOM killer on the program. A preferred node that is full spills page by page, unseen: so the
+ * tier's capacity is what the node has free at the start, and objects beyond it go where the plan says.
  */
-#include <errno.h>
-#include <linux/mempolicy.h>
-
 #include "pages.h"
+#include "policy.h"
 #include "tier.h"
 
-#define TPI_NODES 1024u
-#define TPI_WORD_BITS (8 * sizeof(unsigned long))
-
-#ifndef MPOL_PREFERRED_MANY /* Linux 5.15 */
-#define MPOL_PREFERRED_MANY 5
-#endif
-
-static bool tpi_prefer_node(void *address, size_t size, uint64_t node) {
-    unsigned long mask[TPI_NODES / TPI_WORD_BITS] = {0};
-    mask[node / TPI_WORD_BITS] = 1ul << (node % TPI_WORD_BITS);
-    for (int mode = MPOL_PREFERRED_MANY;; mode = MPOL_PREFERRED) {
-        if (syscall(SYS_mbind, address, size, mode, mask, TPI_NODES, 0) == 0) return true;
-        if (errno != EINVAL || mode == MPOL_PREFERRED) return false;
-    }
-}
-
-static const char *tpi_node_open(struct tpi_tier *tier) {
-    if (tier->plan->number >= TPI_NODES) return "there is no such NUMA node";
-    void *page = tpi_pages_map(TPI_PAGE_BYTES, TPI_PAGE_BYTES);
-    bool works = page != NULL && tpi_prefer_node(page, TPI_PAGE_BYTES, tier->plan->number);
-    if (page != NULL) tp_raw_munmap(page, TPI_PAGE_BYTES);
-    return works ? NULL : "there is no such NUMA node, or mbind is forbidden";
+static bool tpi_node_apply(const struct tpi_tier *tier, void *address, size_t size, bool moves) {
+    struct tpi_nodes nodes = {{0}};
+    tpi_nodes_add(&nodes, tier->plan->number);
+    return tier->plan->flags & TP_TIER_BIND ? tpi_policy_bind(address, size, &nodes, moves)
+                                            : tpi_policy_prefer(address, size, &nodes, moves);
 }
 
 static bool tpi_node_adopt(struct tpi_tier *tier, void *address, size_t size) {
-    return tpi_prefer_node(address, size, tier->plan->number);
+    return tpi_node_apply(tier, address, size, false);
+}
+
+static bool tpi_node_retarget(struct tpi_tier *tier, void *address, size_t size) {
+    return tpi_node_apply(tier, address, size, true);
 }
 
 static void *tpi_node_map(struct tpi_tier *tier, size_t size, size_t align) {
@@ -43,11 +30,22 @@ static void *tpi_node_map(struct tpi_tier *tier, size_t size, size_t align) {
     return NULL;
 }
 
+static const char *tpi_node_open(struct tpi_tier *tier) {
+    if (tier->plan->number >= TPI_NODES) return "there is no such NUMA node";
+    void *page = tpi_node_map(tier, TPI_PAGE_BYTES, TPI_PAGE_BYTES);
+    if (page == NULL) return "there is no such NUMA node, or mbind is forbidden";
+    tp_raw_munmap(page, TPI_PAGE_BYTES);
+    uint64_t room_bytes = tpi_node_room_bytes(tier->plan->number);
+    if (room_bytes < tier->capacity_bytes) tier->capacity_bytes = room_bytes;
+    return NULL;
+}
+
 const struct tpi_backend tpi_backend_node = {
     .chunk_bytes = TPI_HUGE_BYTES,
     .large_align = TPI_PAGE_BYTES,
     .open = tpi_node_open,
     .map = tpi_node_map,
     .adopt = tpi_node_adopt,
+    .retarget = tpi_node_retarget,
     .movable = true,
 };

@@ -4,26 +4,14 @@
  * mappings of our own in the same folder. Space is reserved before memory is handed out: a full folder must
  * mean "spill", never SIGBUS.
  */
-#include "tier_pmem.h"
-
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "addresses.h"
 #include "held.h"
 #include "memkind.h"
 #include "pages.h"
 
 #define TPI_PATH_BYTES 320
-
-struct tpi_pmem {
-    struct tpi_memkind memkind;
-    tp_lock lock;               /* of `small` */
-    struct tpi_addresses small; /* what memkind gave */
-};
-
-static struct tpi_pmem tpi_pmems[TP_MAX_TIERS];
 
 /* A file without a name. Where the file system has no O_TMPFILE: one that loses its name at once. */
 static int tpi_open_nameless(const char *folder) {
@@ -40,86 +28,78 @@ static int tpi_open_nameless(const char *folder) {
     return fd;
 }
 
-static void *tpi_pmem_map(struct tpi_tier *tier, size_t size, size_t align) {
+/* A nameless file with blocks behind every byte; -1: the folder has no room for it, or is gone. */
+static int tpi_file_of(const struct tpi_tier *tier, size_t size) {
+    errno = EFBIG;
     int fd = tpi_file_size_allowed(size) ? tpi_open_nameless(tier->plan->folder) : -1;
-    if (fd < 0) return NULL;
-    void *pages = NULL;
-    if (syscall(SYS_fallocate, fd, 0, (off_t)0, (off_t)size) == 0) pages = tpi_pages_reserve(size, align);
-    if (pages != NULL &&
-        tp_raw_mmap(pages, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED) {
-        tp_raw_munmap(pages, size);
-        pages = NULL;
-    }
+    int error = fd < 0 ? 0 : tp_raw_extend(fd, 0, size);
+    if (error == 0) return fd;
     tp_raw_close(fd);
-    return pages;
+    errno = error;
+    return -1;
+}
+
+static bool tpi_map_file_at(const struct tpi_tier *tier, void *address, size_t size) {
+    int fd = tpi_file_of(tier, size);
+    if (fd < 0) return false;
+    bool mapped =
+        tp_raw_mmap(address, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) != MAP_FAILED;
+    tp_raw_close(fd);
+    return mapped;
+}
+
+static void *tpi_pmem_map(struct tpi_tier *tier, size_t size, size_t align) {
+    void *pages = tpi_pages_reserve(size, align);
+    if (pages == NULL || tpi_map_file_at(tier, pages, size)) return pages;
+    tp_raw_munmap(pages, size);
+    return NULL;
 }
 
 static const char *tpi_pmem_open(struct tpi_tier *tier) {
+    errno = 0;
     void *trial = tpi_pmem_map(tier, TPI_PAGE_BYTES, TPI_PAGE_BYTES);
     if (trial == NULL) return errno == ENOSPC ? "its folder is full" : "its folder cannot hold mapped files";
     tp_raw_munmap(trial, TPI_PAGE_BYTES);
-    const char *why = tpi_memkind_open(&tpi_pmems[tier->index].memkind, tier->plan->folder);
+    const char *why = tpi_memkind_open_file(tier);
     if (why != NULL)
         tpi_note(TP_NOTE_OTHER, tier->index, "tier %s: %s; tierprof's own mappings serve small objects too",
                  tier->plan->name, why);
     return NULL;
 }
 
-static void *tpi_small_allocate(struct tpi_tier *tier, size_t size, size_t align) {
-    struct tpi_pmem *pmem = &tpi_pmems[tier->index];
-    void *memory = tpi_memkind_allocate(&pmem->memkind, size, align);
-    if (memory == NULL) return NULL;
-    tpi_hold_lock(&pmem->lock);
-    bool known = tpi_addresses_add(&pmem->small, (uintptr_t)memory);
-    tpi_drop_lock(&pmem->lock);
-    if (known) return memory;
-    pmem->memkind.free(pmem->memkind.kind, memory);
-    return NULL;
+/* A file and a mapping each, of which a process may have 65530: small ones, and more than that leaves room
+ * for, stay where they are. */
+#define TPI_ADOPTED_LEAST_BYTES ((size_t)64 << 10)
+#define TPI_ADOPTED_LIMIT 16384u
+
+static uint32_t tpi_adopted; /* in all tiers; a mapping that ends in parts is counted out with the first */
+
+static bool tpi_pmem_adopt(struct tpi_tier *tier, void *address, size_t size) {
+    if (size < TPI_ADOPTED_LEAST_BYTES) return false;
+    if (__atomic_load_n(&tpi_adopted, __ATOMIC_RELAXED) >= TPI_ADOPTED_LIMIT) return false;
+    if (tpi_map_file_at(tier, address, size)) {
+        __atomic_fetch_add(&tpi_adopted, 1, __ATOMIC_RELAXED);
+        return true;
+    }
+    /* A mapping that fails may have removed what was there. */
+    tp_raw_mmap(address, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    return false;
 }
 
-static bool tpi_small_owned(struct tpi_tier *tier, void *address) {
-    struct tpi_pmem *pmem = &tpi_pmems[tier->index];
-    tpi_hold_lock(&pmem->lock);
-    bool owned = tpi_addresses_has(&pmem->small, (uintptr_t)address);
-    tpi_drop_lock(&pmem->lock);
-    return owned;
-}
-
-static void tpi_small_release(struct tpi_tier *tier, void *address) {
-    struct tpi_pmem *pmem = &tpi_pmems[tier->index];
-    tpi_hold_lock(&pmem->lock); /* forgotten first: memkind may give it to another thread at once */
-    tpi_addresses_remove(&pmem->small, (uintptr_t)address);
-    tpi_drop_lock(&pmem->lock);
-    pmem->memkind.free(pmem->memkind.kind, address);
+static void tpi_pmem_disown(struct tpi_tier *tier) {
+    uint32_t adopted = __atomic_load_n(&tpi_adopted, __ATOMIC_RELAXED);
+    while (adopted > 0 && !__atomic_compare_exchange_n(&tpi_adopted, &adopted, adopted - 1, true,
+                                                       __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
 }
 
 const struct tpi_backend tpi_backend_pmem = {
     .chunk_bytes = TPI_HUGE_BYTES,
     .large_align = TPI_HUGE_BYTES,
+    .memory = TPI_MEMORY_SHARED,
     .open = tpi_pmem_open,
     .map = tpi_pmem_map,
-    .small_allocate = tpi_small_allocate,
-    .small_owned = tpi_small_owned,
-    .small_release = tpi_small_release,
+    .adopt = tpi_pmem_adopt,
+    .disown = tpi_pmem_disown,
+    .library = true,
 };
-
-bool tpi_pmem_is_memkinds(const struct tpi_tier *tier, uint64_t device, uint64_t inode) {
-    const struct tpi_memkind *memkind = &tpi_pmems[tier->index].memkind;
-    return memkind->kind != NULL && memkind->device == device && memkind->inode == inode;
-}
-
-void tpi_pmem_lock(struct tpi_tier *tier) {
-    tpi_hold_lock(&tpi_pmems[tier->index].lock);
-}
-
-void tpi_pmem_unlock(struct tpi_tier *tier) {
-    tpi_drop_lock(&tpi_pmems[tier->index].lock);
-}
-
-void tpi_pmem_lock_renew(struct tpi_tier *tier) {
-    tp_lock_renew(&tpi_pmems[tier->index].lock);
-}
-
-void tpi_pmem_stop_memkind(struct tpi_tier *tier) {
-    tpi_pmems[tier->index].memkind.usable = false;
-}

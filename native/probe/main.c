@@ -7,6 +7,7 @@
 
 static int tpi_usage(void) {
     fputs("usage: tierprof-probe random-read --fast-mib A --slow-mib B --seconds S [--threads T]\n"
+          "       tierprof-probe stream --kind read|write|copy --mib A --seconds S [--threads T]\n"
           "       tierprof-probe skid --seconds S\n",
           stderr);
     return 2;
@@ -22,6 +23,10 @@ static int tpi_read_options(struct tp_probe_options *options, int count, char **
             options->fast_bytes = tpi_mib(words[i + 1]);
         else if (strcmp(words[i], "--slow-mib") == 0)
             options->slow_bytes = tpi_mib(words[i + 1]);
+        else if (strcmp(words[i], "--mib") == 0)
+            options->bytes = tpi_mib(words[i + 1]);
+        else if (strcmp(words[i], "--kind") == 0)
+            options->kind = words[i + 1];
         else if (strcmp(words[i], "--seconds") == 0)
             options->seconds = strtod(words[i + 1], NULL);
         else if (strcmp(words[i], "--threads") == 0)
@@ -37,6 +42,8 @@ int main(int argc, char **argv) {
     struct tp_probe_options options = {.threads = 1};
     if (argc < 2 || tpi_read_options(&options, argc - 2, argv + 2) != 0) return tpi_usage();
     if (strcmp(argv[1], "skid") == 0) return tp_probe_skid(&options);
+    if (strcmp(argv[1], "stream") == 0 && options.bytes > 0 && options.kind != NULL)
+        return tp_probe_stream(&options);
     if (strcmp(argv[1], "random-read") != 0 || options.fast_bytes == 0 || options.slow_bytes == 0)
         return tpi_usage();
     return tp_probe_random_read(&options);

@@ -1,6 +1,7 @@
 /* probe.h - the built-in microbenchmarks. Each prints one JSON object on standard output.
  *
  *   tierprof-probe random-read --fast-mib A --slow-mib B --seconds S [--threads T]
+ *   tierprof-probe stream --kind read|write|copy --mib A --seconds S [--threads T]
  *   tierprof-probe skid --seconds S
  */
 #ifndef TP_PROBE_H
@@ -11,13 +12,16 @@
 #include <time.h>
 
 struct tp_probe_options {
-    size_t fast_bytes, slow_bytes;
+    size_t fast_bytes, slow_bytes; /* of random-read */
+    size_t bytes;                  /* of stream: of each thread's array */
+    const char *kind;              /* of stream */
     double seconds;
     unsigned threads;
 };
 
 /* Exit statuses. */
 int tp_probe_random_read(const struct tp_probe_options *options);
+int tp_probe_stream(const struct tp_probe_options *options);
 int tp_probe_skid(const struct tp_probe_options *options);
 
 static inline uint64_t tp_probe_clock_ns(clockid_t clock) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "../common/rawio.h"
+#include "../place/place.h"
 
 static struct tp_counters tpi_unshared; /* until there is a file */
 
@@ -33,12 +34,16 @@ void tp_counters_start(const char *path) {
 
 void tp_counters_flush(tp_guard *guard) {
     struct tp_thread *self = guard->self;
+    tp_place_settle();
     tp_count(&tp_counters->tracked_allocations, self->pending.allocations);
     tp_count(&tp_counters->tracked_frees, self->pending.frees);
     tp_count(&tp_counters->small_samples, self->pending.small_samples);
     tp_count(&tp_counters->small_bytes, self->pending.small_bytes);
     tp_count(&tp_counters->unknown_site_allocations, self->pending.unnamed);
     tp_count(&tp_counters->unwind_truncated, self->pending.truncated);
+    tp_count(&tp_counters->context_keys, self->pending.context_keys);
+    tp_count(&tp_counters->context_misses, self->pending.context_misses);
+    tp_count(&tp_counters->context_mismatches, self->pending.context_mismatches);
     tp_count(&tp_counters->shim_ns, self->pending.shim_ns);
     memset(&self->pending, 0, sizeof self->pending);
 }

@@ -31,6 +31,8 @@
     X(REQUIRED, int, munmap, (void *address, size_t size), (address, size))                                  \
     X(REQUIRED, void *, mremap, (void *old, size_t old_size, size_t size, int flags, void *to),              \
       (old, old_size, size, flags, to))                                                                      \
+    X(OPTIONAL, int, madvise, (void *address, size_t size, int advice), (address, size, advice))             \
+    X(OPTIONAL, int, mprotect, (void *address, size_t size, int prot), (address, size, prot))                \
     X(OPTIONAL, int, dlclose, (void *handle), (handle))
 
 /* The next functions behind the hooks. Callable at any time: before resolution they lead to the stand-ins. */

@@ -6,6 +6,7 @@
 
 #include "../common/check.h"
 #include "../common/rawio.h"
+#include "busy.h"
 
 enum { TPI_FIRST_CAPACITY = 512 };
 
@@ -90,6 +91,69 @@ void tp_maps_remove(tp_guard *guard, uintptr_t start, uintptr_t end, struct tp_m
             head.end = start;
             tpi_insert(first, &head);
         }
+    }
+    tp_guard_unlock(guard, &tpi_lock);
+}
+
+bool tp_maps_next(tp_guard *guard, uintptr_t address, struct tp_map *map) {
+    tp_guard_lock(guard, &tpi_lock);
+    size_t at = tpi_first_behind(address);
+    bool found = at < tpi_count;
+    if (found) *map = tpi_maps[at];
+    tp_guard_unlock(guard, &tpi_lock);
+    return found;
+}
+
+/* The range of the site that all of [start, end) lies in; NULL: there is none. */
+static struct tp_map *tpi_around(uint32_t site, uintptr_t start, uintptr_t end) {
+    size_t at = tpi_first_behind(start);
+    if (at == tpi_count) return NULL;
+    struct tp_map *map = &tpi_maps[at];
+    return map->start <= start && map->end >= end && map->site == site && map->placed ? map : NULL;
+}
+
+bool tp_maps_hold(tp_guard *guard, uint32_t site, uintptr_t start, uintptr_t end) {
+    tp_guard_lock(guard, &tpi_lock);
+    bool there = tpi_around(site, start, end) != NULL;
+    if (there) tp_busy_mark(start, end);
+    tp_guard_unlock(guard, &tpi_lock);
+    return there;
+}
+
+/* Makes two ranges of the one at `at`. False: without memory. */
+static bool tpi_split(size_t at, uintptr_t address) {
+    if (!tpi_reserve_one()) return false;
+    struct tp_map tail = tpi_maps[at];
+    tail.start = address;
+    tpi_maps[at].end = address;
+    tpi_insert(at + 1, &tail);
+    return true;
+}
+
+static void tpi_join(size_t at) {
+    if (at + 1 >= tpi_count) return;
+    struct tp_map *map = &tpi_maps[at];
+    if (map->end != map[1].start || map->site != map[1].site || map->tier != map[1].tier ||
+        map->file != map[1].file || map->placed != map[1].placed)
+        return;
+    map->end = map[1].end;
+    memmove(&map[1], &map[2], (tpi_count - at - 2) * sizeof *map);
+    tpi_count--;
+}
+
+void tp_maps_set_tier(tp_guard *guard, uint32_t site, uintptr_t start, uintptr_t end, unsigned tier) {
+    tp_guard_lock(guard, &tpi_lock);
+    const struct tp_map *map = tpi_around(site, start, end);
+    size_t at = map != NULL ? (size_t)(map - tpi_maps) : 0;
+    bool cut = map != NULL && (tpi_maps[at].end == end || tpi_split(at, end));
+    if (cut && tpi_maps[at].start < start) {
+        cut = tpi_split(at, start);
+        at++;
+    }
+    if (cut) {
+        tpi_maps[at].tier = (uint8_t)tier;
+        tpi_join(at);
+        if (at > 0) tpi_join(at - 1);
     }
     tp_guard_unlock(guard, &tpi_lock);
 }

@@ -28,6 +28,15 @@ bool tp_maps_add(tp_guard *guard, const struct tp_map *map);
  * back. If there are more than TP_MAP_PIECES, only the first ones are removed: call it again. */
 void tp_maps_remove(tp_guard *guard, uintptr_t start, uintptr_t end, struct tp_map_pieces *removed);
 
+/* The first range that ends behind `address`; false: there is none. */
+bool tp_maps_next(tp_guard *guard, uintptr_t address, struct tp_map *map);
+
+/* A mover takes hold of [start, end), a part of a range of the site (busy.h); false: it has gone. */
+bool tp_maps_hold(tp_guard *guard, uint32_t site, uintptr_t start, uintptr_t end);
+
+/* That part is in another tier now: the range is split, and joined with a neighbour that it became like. */
+void tp_maps_set_tier(tp_guard *guard, uint32_t site, uintptr_t start, uintptr_t end, unsigned tier);
+
 void tp_maps_fork_prepare(tp_guard *guard);
 void tp_maps_fork_parent(tp_guard *guard);
 void tp_maps_fork_child(void);

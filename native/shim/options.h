@@ -14,6 +14,8 @@
       "allocations of at least this are tracked one by one")                                                 \
     X(small_period_bytes, "TIERPROF_SMALL_PERIOD", BYTES, 512 * 1024,                                        \
       "mean bytes between sampled smaller allocations; 0: none")                                             \
+    X(small_site_bytes, "TIERPROF_SMALL_SITE", BYTES, 2ull << 20,                                            \
+      "live bytes of small allocations from which a site gets memory of its own while recording; 0: never")  \
     X(max_bytes, "TIERPROF_MAX_BYTES", BYTES, 4ull << 30, "limit of one process's record file")              \
     X(engine, "TIERPROF_ENGINE", BYTES, 0, "1: the exact engine runs the process, and is told of allocations")
 

@@ -1,10 +1,12 @@
-/* owners.c - a hash table in shards, each with its own lock: open addressing with linear probing, and removal
- * by moving later entries back, so that no tombstones pile up. Counts starts in the pagemap.
+/* owners.c - the slots, and the hash table: in shards, each with its own lock, open addressing with linear
+ * probing, and removal by moving later entries back, so that no tombstones pile up. Counts starts in the
+ * pagemap.
  */
 #include "owners.h"
 
 #include "../common/check.h"
 #include "../common/rawio.h"
+#include "busy.h"
 #include "pagemap.h"
 
 enum { TPI_SHARD_BITS = 6, TPI_SHARDS = 1 << TPI_SHARD_BITS, TPI_FIRST_CAPACITY = 512 };
@@ -79,7 +81,68 @@ static void tpi_remove(struct tpi_shard *shard, struct tp_owner *entry) {
     TP_CHECK(shard->count % 64 != 63 || tpi_reachable(shard));
 }
 
+struct tp_owner *tp_owners_top[1u << 17];
+
+/* The slot for an allocation's start, its leaf made if need be; NULL without memory. */
+static struct tp_owner *tpi_slot(uintptr_t address) {
+    if (address >> 47 != 0) return NULL;
+    struct tp_owner **top = &tp_owners_top[address >> 30], *leaf = __atomic_load_n(top, __ATOMIC_ACQUIRE);
+    if (leaf == NULL) {
+        size_t bytes = sizeof *leaf << TPI_OWNER_LEAF_SHIFT;
+        struct tp_owner *fresh = tp_raw_pages(bytes);
+        if (fresh == NULL) return NULL;
+        if (!__atomic_compare_exchange_n(top, &leaf, fresh, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            tp_raw_munmap(fresh, bytes);
+    }
+    return tpi_owner_slot(address);
+}
+
+/* What was there ended without our knowledge, if anything was: nothing else starts in this page. */
+static bool tpi_add_slot(const struct tp_owner *owner) {
+    struct tp_owner *slot = tpi_slot(owner->address);
+    if (slot == NULL || tp_pagemap_expect_starts(owner->address) != 0) return false;
+    slot->size = owner->size;
+    slot->site = owner->site;
+    slot->kind = owner->kind;
+    slot->tier = owner->tier;
+    slot->accounted = owner->accounted;
+    __atomic_store_n(&slot->address, owner->address, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* The exchange is also the barrier between leaving the table and looking for a mover (busy.h). */
+static bool tpi_take_slot(uintptr_t address, struct tp_owner *owner) {
+    struct tp_owner *slot = tpi_owner_slot(address);
+    if (slot == NULL || __atomic_load_n(&slot->address, __ATOMIC_RELAXED) != address) return false;
+    if (__atomic_exchange_n(&slot->address, 0, __ATOMIC_SEQ_CST) != address) return false;
+    *owner = *slot;
+    owner->address = address;
+    return true;
+}
+
+/* Without a lock: whoever takes the slot looks for a mover after that, and the mover looks at the slot after
+ * its mark, so that one of the two sees the other. */
+static bool tpi_hold_slot(const struct tp_owner *expected, uintptr_t start, uintptr_t end) {
+    const struct tp_owner *slot = tpi_owner_slot(expected->address);
+    if (slot == NULL || __atomic_load_n(&slot->address, __ATOMIC_ACQUIRE) != expected->address) return false;
+    tp_busy_mark(start, end);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&slot->address, __ATOMIC_SEQ_CST) == expected->address &&
+        slot->size == expected->size && slot->site == expected->site && slot->kind == TP_OWNER_PLACED)
+        return true;
+    tp_busy_clear();
+    return false;
+}
+
+/* An allocation that ended without our knowledge, where another starts now. */
+static void tpi_forget_slot(uintptr_t address) {
+    struct tp_owner *slot = tpi_owner_slot(address);
+    if (slot != NULL && slot->address == address) __atomic_store_n(&slot->address, 0, __ATOMIC_RELAXED);
+}
+
 bool tp_owners_add(tp_guard *guard, const struct tp_owner *owner) {
+    if (owner->size >= TP_OWNER_SLOT_BYTES && tpi_add_slot(owner)) return true;
+    tpi_forget_slot(owner->address);
     uint64_t hash = tpi_hash(owner->address);
     struct tpi_shard *shard = tpi_shard_of(hash);
     bool added = false;
@@ -96,6 +159,7 @@ bool tp_owners_add(tp_guard *guard, const struct tp_owner *owner) {
 }
 
 bool tp_owners_take(tp_guard *guard, uintptr_t address, struct tp_owner *owner) {
+    if (tpi_take_slot(address, owner)) return true;
     uint64_t hash = tpi_hash(address);
     struct tpi_shard *shard = tpi_shard_of(hash);
     bool found = false;
@@ -114,6 +178,11 @@ bool tp_owners_take(tp_guard *guard, uintptr_t address, struct tp_owner *owner) 
 }
 
 bool tp_owners_get(tp_guard *guard, uintptr_t address, struct tp_owner *owner) {
+    const struct tp_owner *slot = tpi_owner_slot(address);
+    if (slot != NULL && __atomic_load_n(&slot->address, __ATOMIC_ACQUIRE) == address) {
+        *owner = *slot;
+        return true;
+    }
     uint64_t hash = tpi_hash(address);
     struct tpi_shard *shard = tpi_shard_of(hash);
     bool found = false;
@@ -127,7 +196,25 @@ bool tp_owners_get(tp_guard *guard, uintptr_t address, struct tp_owner *owner) {
     return found;
 }
 
+/* Pages without starts are passed over by their bytes: their slots have never been touched. */
+static bool tpi_next_slot(struct tp_owners_cursor *cursor, struct tp_owner *owner) {
+    for (; cursor->top < 1u << 17; cursor->top++, cursor->at = 0) {
+        const struct tp_owner *leaf = __atomic_load_n(&tp_owners_top[cursor->top], __ATOMIC_ACQUIRE);
+        uintptr_t base = (uintptr_t)cursor->top << 30;
+        while (leaf != NULL && cursor->at < 1u << TPI_OWNER_LEAF_SHIFT) {
+            size_t at = cursor->at++;
+            if ((tp_pagemap_get(base + (at << TPI_PAGE_SHIFT)) & TPI_STARTS_MASK) != TPI_SLAB_PAGE - 1)
+                continue;
+            *owner = leaf[at];
+            uintptr_t address = __atomic_load_n(&leaf[at].address, __ATOMIC_ACQUIRE);
+            if (address != 0 && address == owner->address) return true;
+        }
+    }
+    return false;
+}
+
 bool tp_owners_next(tp_guard *guard, struct tp_owners_cursor *cursor, struct tp_owner *owner) {
+    if (tpi_next_slot(cursor, owner)) return true;
     for (; cursor->shard < TPI_SHARDS; cursor->shard++, cursor->at = 0) {
         struct tpi_shard *shard = &tpi_shards[cursor->shard];
         tp_guard_lock(guard, &shard->lock);
@@ -139,6 +226,33 @@ bool tp_owners_next(tp_guard *guard, struct tp_owners_cursor *cursor, struct tp_
         if (found) return true;
     }
     return false;
+}
+
+bool tp_owners_hold(tp_guard *guard, const struct tp_owner *expected, uintptr_t start, uintptr_t end) {
+    if (tpi_hold_slot(expected, start, end)) return true;
+    uint64_t hash = tpi_hash(expected->address);
+    struct tpi_shard *shard = tpi_shard_of(hash);
+    tp_guard_lock(guard, &shard->lock);
+    const struct tp_owner *entry = shard->capacity > 0 ? tpi_find(shard, expected->address, hash) : NULL;
+    bool same = entry != NULL && entry->address == expected->address && entry->size == expected->size &&
+                entry->site == expected->site && entry->kind == TP_OWNER_PLACED;
+    if (same) tp_busy_mark(start, end);
+    tp_guard_unlock(guard, &shard->lock);
+    return same;
+}
+
+void tp_owners_set_tier(tp_guard *guard, uintptr_t address, uint32_t site, unsigned tier) {
+    struct tp_owner *slot = tpi_owner_slot(address);
+    if (slot != NULL && __atomic_load_n(&slot->address, __ATOMIC_ACQUIRE) == address) {
+        if (slot->site == site) slot->tier = (uint8_t)tier;
+        return;
+    }
+    uint64_t hash = tpi_hash(address);
+    struct tpi_shard *shard = tpi_shard_of(hash);
+    tp_guard_lock(guard, &shard->lock);
+    struct tp_owner *entry = shard->capacity > 0 ? tpi_find(shard, address, hash) : NULL;
+    if (entry != NULL && entry->address == address && entry->site == site) entry->tier = (uint8_t)tier;
+    tp_guard_unlock(guard, &shard->lock);
 }
 
 void tp_owners_fork_prepare(tp_guard *guard) {

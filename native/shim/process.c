@@ -7,7 +7,11 @@
 #include <string.h>
 
 #include "../common/rawio.h"
+#include "../place/control.h"
+#include "../place/move.h"
 #include "../place/place.h"
+#include "cache.h"
+#include "context.h"
 #include "counters.h"
 #include "hooks.h"
 #include "maps.h"
@@ -20,11 +24,12 @@
 #include "stack.h"
 #include "stream.h"
 #include "track.h"
+#include "where.h"
 
 enum tpi_state { TPI_COLD, TPI_ACTIVE, TPI_PASSIVE, TPI_ENDED };
 
 __thread struct tp_thread tp_self;
-size_t tp_threshold;
+size_t tp_threshold, tp_pass_limit;
 
 static enum tpi_state tpi_state;
 static tp_lock tpi_start_lock = TP_LOCK_INIT;
@@ -38,6 +43,10 @@ static struct tp_object tpi_foreign_malloc;
 /* A page that the kernel wipes in a forked child, however that was made. */
 static uint32_t tpi_always_alive = 1;
 static uint32_t *tpi_alive = &tpi_always_alive;
+
+bool tp_process_is_orphan(void) {
+    return __atomic_load_n(tpi_alive, __ATOMIC_RELAXED) == 0;
+}
 
 bool tp_process_records(void) {
     return tpi_recording;
@@ -65,6 +74,8 @@ static void tpi_thread_end(void *value) {
     tp_guard guard;
     if (!tp_guard_enter(&guard)) return;
     struct tp_thread *self = guard.self;
+    tp_context_thread_end(&guard);
+    tp_cache_thread_end(&guard);
     tp_counters_flush(&guard);
     tp_stream_release(&guard);
     if (self->stack_copy != NULL) tp_raw_munmap(self->stack_copy, TP_STACK_COPY_BYTES);
@@ -88,8 +99,10 @@ static bool tpi_fork_guarded;
 static void tpi_fork_prepare(void) {
     tp_guard guard;
     if (!tp_guard_enter(&guard)) return; /* a signal handler forks inside the shim: as a raw clone does */
-    tp_place_fork_prepare();
+    tp_move_fork_prepare(&guard);
     tp_sites_fork_prepare(&guard);
+    tp_slabs_fork_prepare(&guard);
+    tp_place_fork_prepare();
     tp_maps_fork_prepare(&guard);
     tp_stream_fork_prepare(&guard);
     tp_owners_fork_prepare(&guard);
@@ -106,8 +119,10 @@ static void tpi_fork_parent(void) {
     tp_owners_fork_parent(&guard);
     tp_stream_fork_parent(&guard);
     tp_maps_fork_parent(&guard);
-    tp_sites_fork_parent(&guard);
     tp_place_fork_parent();
+    tp_slabs_fork_parent(&guard);
+    tp_sites_fork_parent(&guard);
+    tp_move_fork_parent(&guard);
     tp_guard_leave(&guard);
 }
 
@@ -122,10 +137,12 @@ static void tpi_become_child(tp_guard *guard) {
     tp_owners_fork_child();
     tp_stream_fork_child(guard);
     tp_maps_fork_child();
+    tp_slabs_fork_child();
     tp_sites_fork_child();
     memset(&self->pending, 0, sizeof self->pending);
     tpi_open_files(guard, true);
     tp_place_fork_child(tp_counters);
+    tp_control_fork_child(guard);
     *tpi_alive = 1;
     tpi_incarnation++;
     tpi_start_thread(self);
@@ -168,7 +185,8 @@ static void tpi_start(tp_guard *guard) {
     }
     if (!hooked) tp_options.small_period_bytes = 0;
     tpi_incarnation = 1;
-    __atomic_store_n(&tp_threshold, hooked ? tp_options.threshold_bytes : SIZE_MAX, __ATOMIC_RELEASE);
+    tp_threshold = hooked ? tp_options.threshold_bytes : SIZE_MAX;
+    __atomic_store_n(&tp_pass_limit, tp_threshold, __ATOMIC_RELEASE);
     __atomic_store_n(&tpi_state, wanted ? TPI_ACTIVE : TPI_PASSIVE, __ATOMIC_RELEASE);
 }
 
@@ -182,6 +200,12 @@ static __attribute__((noinline)) bool tpi_catch_up(tp_guard *guard) {
     if (*tpi_alive == 0) tpi_become_child(guard);
     if (guard->self->incarnation != tpi_incarnation) tpi_start_thread(guard->self);
     return tpi_state != TPI_PASSIVE;
+}
+
+void tp_process_look_at_small(void) {
+    if (tp_threshold == SIZE_MAX) return; /* the program's own malloc is in charge */
+    tp_slabs_on = true;
+    __atomic_store_n(&tp_pass_limit, 0, __ATOMIC_RELEASE);
 }
 
 bool tp_process_ready(tp_guard *guard) {
@@ -209,7 +233,9 @@ static __attribute__((constructor(101))) void tpi_construct(void) {
     if (!tp_guard_enter(&guard)) return;
     if (tp_process_ready(&guard)) {
         tp_place_start(tp_counters);
+        if (tp_place_small()) tp_process_look_at_small();
         tp_sites_forget(&guard); /* those seen before had no plan */
+        tp_control_start(&guard);
     }
     tp_guard_leave(&guard);
 }
@@ -219,6 +245,9 @@ static __attribute__((destructor)) void tpi_destruct(void) {
     if (!tp_guard_enter(&guard)) return;
     if (tp_process_ready(&guard) && tpi_state == TPI_ACTIVE) {
         tp_track_exit(&guard);
+        tp_track_exit_maps(&guard);
+        tp_where_slabs_at_exit(&guard);
+        tp_slabs_exit(&guard);
         tp_counters_flush(&guard);
         tp_meta_exit(&guard);
         __atomic_store_n(&tpi_state, TPI_ENDED, __ATOMIC_RELEASE);

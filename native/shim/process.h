@@ -13,8 +13,15 @@
 
 #include "guard.h"
 
-/* Smallest size that is tracked; 0 until started, so that every allocation comes by. Read by each hook. */
+/* Smallest size that is tracked; 0 until started. */
 extern size_t tp_threshold;
+
+/* Smallest size that a hook looks at any closer: the threshold; 0, so that every allocation comes by, until
+ * started and once any site's small objects have memory of their own. Read by each hook. */
+extern size_t tp_pass_limit;
+
+/* From now on every small allocation is asked for its call path. */
+void tp_process_look_at_small(void);
 
 /* Starts the process, or the thread, or a forked child's new life, as needed. False: pass the call on. */
 bool tp_process_ready(tp_guard *guard);
@@ -24,6 +31,9 @@ void tp_process_unloaded(void);
 
 /* Is `address` in an allocator that is not the C library's? What it maps for itself is no object. */
 bool tp_process_in_foreign_malloc(uintptr_t address);
+
+/* Is this a forked child that has not noticed yet? A raw clone calls no handlers. */
+bool tp_process_is_orphan(void);
 
 /* Is there a file to write to? */
 bool tp_process_records(void);

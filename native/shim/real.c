@@ -83,6 +83,14 @@ static void *tpi_early_mremap(void *old, size_t old_size, size_t size, int flags
     return (void *)syscall(SYS_mremap, old, old_size, size, flags, to);
 }
 
+static int tpi_early_madvise(void *address, size_t size, int advice) {
+    return (int)syscall(SYS_madvise, address, size, advice);
+}
+
+static int tpi_early_mprotect(void *address, size_t size, int prot) {
+    return (int)syscall(SYS_mprotect, address, size, prot);
+}
+
 static int tpi_early_dlclose(void *handle) {
     return 0;
 }

@@ -7,9 +7,11 @@
 
 #include "../common/rawio.h"
 #include "../place/place.h"
+#include "context.h"
 #include "meta.h"
 #include "modules.h"
 #include "pools.h"
+#include "slabs.h"
 
 enum { TPI_FIRST_CAPACITY = 4096, TPI_SITE_TRUNCATED = 1, TPI_SITE_NAMED = 2, TPI_SITE_POOL = 4 };
 
@@ -167,13 +169,24 @@ static void tpi_write_site(tp_guard *guard, const struct tp_site *site, const st
     tp_meta_write(guard, TP_META_SITE, parts, 2);
 }
 
+/* Small objects that the plan places outside the system's memory, or moves, have a pool from the start; what
+ * was switched on stays on, in a forked child and under another number, too. */
+static uint16_t tpi_pool_of(tp_guard *guard, struct tp_hash128 key, const struct tp_site *site) {
+    if (!tp_slabs_on) return 0;
+    bool planned = tp_place_small_of(key.hi, key.lo) && (site->tier != 0 || site->moves);
+    if (!planned && tp_slabs_find_pool(guard, key) == 0) return 0;
+    return (uint16_t)tp_slabs_pool(guard, key, site->number, site->tier);
+}
+
 static struct tp_site tpi_number(tp_guard *guard, const struct tpi_named_stack *stack) {
-    struct tp_site site = {TP_SITE_NONE, 0, false};
+    struct tp_site site = {.number = TP_SITE_NONE};
     site.tier = (uint8_t)tp_place_tier_of(stack->key.hi, stack->key.lo, &site.named);
+    site.moves = tp_place_moves(stack->key.hi, stack->key.lo);
     struct tpi_key_entry *entry = tpi_key_entry(stack->key);
     if (entry == NULL) return site;
     bool known = (entry->key.hi | entry->key.lo) != 0;
     site.number = known ? entry->site.number : tpi_next_number++;
+    site.pool = tpi_pool_of(guard, stack->key, &site);
     if (!known || entry->site.tier != site.tier || entry->site.named != site.named)
         tpi_write_site(guard, &site, stack);
     tpi_count += !known;
@@ -208,13 +221,64 @@ struct tp_site tp_site_of(tp_guard *guard, const struct tp_backtrace *backtrace)
     return entry != NULL ? entry->site : tpi_new_stack(guard, backtrace, hash);
 }
 
-void tp_sites_forget(tp_guard *guard) {
-    tp_guard_lock(guard, &tpi_lock);
+static void tpi_forget_stacks(void) {
     for (uint64_t i = 0; tpi_stacks != NULL && i <= tpi_stacks->mask; i++)
         __atomic_store_n(&tpi_stacks->entries[i].hash, 0, __ATOMIC_RELAXED);
     if (tpi_stacks != NULL) tpi_stacks->count = 0;
+    tp_context_forget();
+}
+
+static struct tpi_key_entry *tpi_known_key(uint64_t key_hi, uint64_t key_lo) {
+    if (tpi_keys == NULL) return NULL;
+    struct tpi_key_entry *entry =
+        tpi_find_key(tpi_keys, tpi_key_capacity, (struct tp_hash128){key_hi, key_lo});
+    return (entry->key.hi | entry->key.lo) != 0 ? entry : NULL;
+}
+
+uint32_t tp_sites_find(tp_guard *guard, uint64_t key_hi, uint64_t key_lo) {
+    tp_guard_lock(guard, &tpi_lock);
+    const struct tpi_key_entry *entry = tpi_known_key(key_hi, key_lo);
+    uint32_t number = entry != NULL ? entry->site.number : TP_SITE_NONE;
+    tp_guard_unlock(guard, &tpi_lock);
+    return number;
+}
+
+uint32_t tp_sites_set_tier(tp_guard *guard, uint64_t key_hi, uint64_t key_lo, unsigned tier) {
+    tp_guard_lock(guard, &tpi_lock);
+    struct tpi_key_entry *entry = tpi_known_key(key_hi, key_lo);
+    uint32_t number = entry != NULL ? entry->site.number : TP_SITE_NONE;
+    bool changes = entry != NULL && entry->site.tier != tier;
+    if (changes) {
+        entry->site.tier = (uint8_t)tier;
+        if (entry->site.pool != 0) tp_slabs_pool(guard, entry->key, number, tier);
+        for (uint64_t i = 0; tpi_stacks != NULL && i <= tpi_stacks->mask; i++)
+            if (tpi_stacks->entries[i].hash != 0 && tpi_stacks->entries[i].site.number == number)
+                __atomic_store_n(&tpi_stacks->entries[i].site.tier, (uint8_t)tier, __ATOMIC_RELAXED);
+    }
+    tp_guard_unlock(guard, &tpi_lock);
+    if (changes) tp_context_forget();
+    return number;
+}
+
+void tp_sites_forget(tp_guard *guard) {
+    tp_guard_lock(guard, &tpi_lock);
+    tpi_forget_stacks();
     tp_modules_forget();
     tp_guard_unlock(guard, &tpi_lock);
+}
+
+bool tp_site_switch_on(tp_guard *guard, uint32_t number) {
+    bool on = false;
+    tp_guard_lock(guard, &tpi_lock);
+    for (size_t i = 0; i < tpi_key_capacity && !on; i++) {
+        struct tpi_key_entry *entry = &tpi_keys[i];
+        if ((entry->key.hi | entry->key.lo) == 0 || entry->site.number != number) continue;
+        entry->site.pool = (uint16_t)tp_slabs_pool(guard, entry->key, number, entry->site.tier);
+        on = entry->site.pool != 0;
+    }
+    if (on) tpi_forget_stacks();
+    tp_guard_unlock(guard, &tpi_lock);
+    return on;
 }
 
 void tp_sites_fork_prepare(tp_guard *guard) {
@@ -234,5 +298,6 @@ void tp_sites_fork_child(void) {
     tpi_keys = NULL;
     tpi_key_capacity = 0;
     tpi_count = 0;
+    tp_context_forget();
     tp_modules_fork_child();
 }

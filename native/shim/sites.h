@@ -8,10 +8,21 @@
 struct tp_site {
     uint32_t number; /* TP_SITE_NONE: could not be numbered */
     uint8_t tier;
-    bool named; /* by the plan */
+    bool named;    /* by the plan */
+    uint16_t pool; /* of its small objects; 0: it is not on */
+    bool moves;    /* so that each of its objects needs pages of its own */
 };
 
 struct tp_site tp_site_of(tp_guard *guard, const struct tp_backtrace *backtrace);
+
+/* Gives the site's small objects a pool. False: there are too many, or none of that number. */
+bool tp_site_switch_on(tp_guard *guard, uint32_t number);
+
+/* The number of the site with this key; TP_SITE_NONE: it has not allocated yet. */
+uint32_t tp_sites_find(tp_guard *guard, uint64_t key_hi, uint64_t key_lo);
+
+/* Further allocations of the site go to the tier. Returns as tp_sites_find. */
+uint32_t tp_sites_set_tier(tp_guard *guard, uint64_t key_hi, uint64_t key_lo, unsigned tier);
 
 /* Stacks are looked at anew: after an unloading, or when the plan has been read. Keys keep their numbers. */
 void tp_sites_forget(tp_guard *guard);

@@ -9,6 +9,9 @@
 
 #include "../common/records.h"
 
+struct tp_cache;
+struct tp_context;
+
 struct tp_thread {
     int64_t small_left;   /* bytes until the next sampled small allocation; negative: slow path */
     uint32_t depth;       /* recursion guard: > 0 inside the shim */
@@ -21,9 +24,12 @@ struct tp_thread {
     uintptr_t stack_low, stack_high;      /* the thread's own stack; 0, 0: not known */
     void *stack_copy;                     /* of another stack that the thread runs on; NULL: never needed */
     uint8_t stack_searches;               /* in /proc/self/maps */
+    struct tp_context *contexts;          /* call paths seen; NULL: none yet */
+    struct tp_cache *cache;               /* of objects from slabs; NULL: never needed */
     uint32_t slow_calls;                  /* every TP_TIMED_CALLS-th is timed */
     struct {
         uint32_t allocations, frees, small_samples, unnamed, truncated;
+        uint32_t context_keys, context_misses, context_mismatches;
         uint64_t small_bytes, shim_ns;
     } pending; /* counts not yet added to the shared counters */
 };

@@ -7,7 +7,7 @@
 #include "../common/rawio.h"
 #include "counters.h"
 
-#define TP_TIMED_CALLS 16u
+#define TP_TIMED_CALLS 64u
 #define TP_FLUSHED_CALLS 128u
 
 struct tp_timing {

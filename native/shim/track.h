@@ -21,27 +21,42 @@ enum tp_call {
 /* An allocation as the program asked for it. */
 struct tp_request {
     enum tp_call call;
-    size_t size;  /* in all: for calloc the product */
-    size_t align; /* 0: any */
+    size_t size;           /* in all: for calloc the product */
+    size_t align;          /* 0: any */
+    const uintptr_t *hook; /* the hook's frame; NULL: not known */
 };
 
 void *tp_track_allocate(const struct tp_request *request);
-void *tp_track_realloc(void *old, size_t size);
+void *tp_track_realloc(void *old, size_t size, const uintptr_t *hook);
 void tp_track_free(void *address);
-void tp_track_exit(tp_guard *guard); /* writes down what is known of allocations that are alive at the end */
+/* Write down what is known of allocations, and of mappings, that are alive at the end. */
+void tp_track_exit(tp_guard *guard);
+void tp_track_exit_maps(tp_guard *guard);
 size_t tp_track_usable_size(void *address);
 
 void *tp_track_mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset);
 int tp_track_munmap(void *address, size_t size);
+int tp_track_madvise(void *address, size_t size, int advice);
+int tp_track_mprotect(void *address, size_t size, int prot);
 void *tp_track_mremap(void *old, size_t old_size, size_t size, int flags, void *to);
 
-/* The fast path's whole decision: below the threshold, and not the next sample. */
-static inline bool tp_track_passes(size_t size) {
+/* Is it neither tracked nor the next sample? */
+static inline bool tpi_track_below(size_t size, size_t limit) {
     struct tp_thread *self = &tp_self;
     int64_t left = self->small_left - (int64_t)size;
-    if (__builtin_expect(size >= tp_threshold || left < 0, 0)) return false;
+    if (__builtin_expect(size >= limit || left < 0, 0)) return false;
     self->small_left = left;
     return true;
+}
+
+/* The fast path's whole decision, while no small object has memory of its own. */
+static inline bool tp_track_passes(size_t size) {
+    return tpi_track_below(size, tp_pass_limit);
+}
+
+/* The same on the slow path, where it has been decided already whose memory it is. */
+static inline bool tp_track_unseen(size_t size) {
+    return tpi_track_below(size, tp_threshold);
 }
 
 #endif

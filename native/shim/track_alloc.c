@@ -4,19 +4,24 @@
 #include <string.h>
 
 #include "../common/rawio.h"
+#include "../place/phases.h"
 #include "../place/place.h"
 #include "boot.h"
+#include "context.h"
 #include "counters.h"
 #include "engine.h"
 #include "hooks.h"
 #include "owners.h"
 #include "pagemap.h"
-#include "resident.h"
 #include "sites.h"
 #include "small.h"
 #include "stream.h"
 #include "timing.h"
 #include "track.h"
+#include "volume.h"
+
+#define TPI_PLACED_ALIGN 4096u
+#include "where.h"
 
 static void *tpi_real_call(const struct tp_request *request) {
     void *address = NULL;
@@ -63,19 +68,13 @@ static void tpi_record(tp_guard *guard, enum tp_record_type type, const struct t
                                                .aux = aux});
 }
 
-static struct tp_site tpi_site(tp_guard *guard) {
-    struct tp_backtrace backtrace;
-    tp_unwind(guard, &backtrace);
-    guard->self->pending.truncated += backtrace.truncated;
-    return tp_site_of(guard, &backtrace);
-}
-
 /* Memory of the site's tier, or NULL: the system's allocator serves. */
-static void *tpi_place(struct tp_owner *owner, const struct tp_request *request) {
+static void *tpi_place(struct tp_owner *owner, const struct tp_request *request, bool moves) {
     unsigned got = 0;
     bool zeroed = false;
     if (request->size > PTRDIFF_MAX) return NULL;
-    void *address = tp_place_allocate(owner->tier, request->size, request->align, &got, &zeroed);
+    void *address = (moves ? tp_place_pages : tp_place_allocate)(owner->tier, request->size, request->align,
+                                                                 &got, &zeroed);
     owner->tier = (uint8_t)got;
     if (address == NULL) return NULL;
     if (request->call == TP_CALL_CALLOC && !zeroed) memset(address, 0, request->size);
@@ -99,13 +98,14 @@ static bool tpi_adopt(tp_guard *guard, struct tp_owner *owner, struct tp_site si
     tpi_record(guard, TP_ALLOC, owner, now_ns, owner->tier != site.tier ? TP_FLAG_SPILL : 0, 0);
     guard->self->pending.allocations++;
     guard->self->pending.unnamed += tp_place_active() && !site.named;
+    tp_phases_allocated(guard, owner->site);
     return true;
 }
 
 /* Placed and adopted: without an owner free() would take the memory for the system's. */
 static void *tpi_place_tracked(tp_guard *guard, struct tp_owner *owner, const struct tp_request *request,
                                struct tp_site site) {
-    void *address = tp_place_active() ? tpi_place(owner, request) : NULL;
+    void *address = tp_place_active() ? tpi_place(owner, request, site.moves) : NULL;
     if (address == NULL || tpi_adopt(guard, owner, site)) return address;
     tpi_unplace(owner);
     owner->kind = TP_OWNER_SYSTEM;
@@ -114,7 +114,7 @@ static void *tpi_place_tracked(tp_guard *guard, struct tp_owner *owner, const st
 }
 
 static void *tpi_tracked(tp_guard *guard, struct tp_timing *timing, const struct tp_request *request) {
-    struct tp_site site = tpi_site(guard);
+    struct tp_site site = tp_context_site(guard, request->hook);
     struct tp_owner owner = {
         .size = request->size, .site = site.number, .tier = site.tier, .kind = TP_OWNER_SYSTEM};
     void *address = tpi_place_tracked(guard, &owner, request, site);
@@ -126,10 +126,10 @@ static void *tpi_tracked(tp_guard *guard, struct tp_timing *timing, const struct
 }
 
 /* A small allocation that was handed out is the next sample, if enough bytes have gone by. */
-static void tpi_sample(tp_guard *guard, void *address, size_t size) {
+static void tpi_sample(tp_guard *guard, void *address, size_t size, const uintptr_t *hook) {
     tp_small_next(guard->self);
     if (address == NULL || !tp_process_records()) return;
-    struct tp_site site = tpi_site(guard);
+    struct tp_site site = tp_context_site(guard, hook);
     struct tp_owner owner = {
         .address = (uintptr_t)address, .size = size, .site = site.number, .kind = TP_OWNER_SMALL};
     uint32_t weight = tp_small_weight(size);
@@ -138,14 +138,15 @@ static void tpi_sample(tp_guard *guard, void *address, size_t size) {
     tpi_record(guard, TP_SMALL, &owner, now_ns, 0, weight);
     guard->self->pending.small_samples++;
     guard->self->pending.small_bytes += weight * (uint64_t)size;
+    tp_volume_add(guard, site.number, weight * (int64_t)size);
 }
 
 static void *tpi_allocate(tp_guard *guard, struct tp_timing *timing, const struct tp_request *request) {
     if (request->size >= tp_threshold) return tpi_tracked(guard, timing, request);
     bool passes =
-        tp_track_passes(request->size); /* the slow path may have been taken only to start the thread */
+        tp_track_unseen(request->size); /* the slow path may have been taken only to start the thread */
     void *address = tpi_system(guard, timing, request);
-    if (!passes) tpi_sample(guard, address, request->size);
+    if (!passes) tpi_sample(guard, address, request->size, request->hook);
     return address;
 }
 
@@ -166,13 +167,25 @@ void *tp_track_allocate(const struct tp_request *request) {
     return address;
 }
 
-/* The end of an allocation whose owner has been taken out: recorded, then given back. */
-static void tpi_end(tp_guard *guard, const struct tp_owner *owner, uint64_t time_ns) {
-    tpi_record(guard, TP_FREE, owner, time_ns, 0, tp_resident_pages(owner->address, owner->size));
+/* The end of an allocation whose owner has been taken out: recorded, then given back. `gone`: the real
+ * realloc has taken the memory already, so that nothing can be asked about it any more. */
+static void tpi_end(tp_guard *guard, const struct tp_owner *owner, uint64_t time_ns, bool gone) {
+    const struct tp_where_range range = {owner->address, owner->size, owner->site, time_ns};
+    bool asked = !gone && owner->kind != TP_OWNER_SMALL;
+    tpi_record(guard, TP_FREE, owner, time_ns, 0, asked ? tp_where_at_end(guard, &range) : 0);
     guard->self->pending.frees += owner->kind != TP_OWNER_SMALL;
-    if (owner->kind != TP_OWNER_SMALL) tp_engine_release(owner->address, owner->size);
+    if (owner->kind == TP_OWNER_SMALL)
+        tp_volume_add(guard, owner->site, -(int64_t)(tp_small_weight(owner->size) * owner->size));
+    else
+        tp_engine_release(owner->address, owner->size);
     if (owner->accounted) tp_place_account(owner->tier, -(int64_t)owner->size);
     if (owner->kind == TP_OWNER_PLACED) tpi_unplace(owner);
+}
+
+/* Not for certain, and without asking the owners: placed memory begins with a page, in DRAM, too. */
+static bool tpi_may_be_placed(const void *address) {
+    return tp_pagemap_tier((uintptr_t)address) != 0 ||
+           (tp_place_active() && (uintptr_t)address % TPI_PLACED_ALIGN == 0);
 }
 
 /* Called with the guard held by an outer frame of this thread: a signal handler, or a library that placement
@@ -183,7 +196,7 @@ static void tpi_free_inside(void *address) {
     tp_guard guard = {&tp_self, 0};
     struct tp_owner owner = {.kind = TP_OWNER_SYSTEM};
     if (guard.self->locks > 0) {
-        if (tp_pagemap_tier((uintptr_t)address) == 0) tp_real.free(address);
+        if (!tpi_may_be_placed(address)) tp_real.free(address);
         return;
     }
     if (!tp_owners_take(&guard, (uintptr_t)address, &owner) || owner.kind != TP_OWNER_PLACED)
@@ -200,7 +213,7 @@ void tp_track_free(void *address) {
     struct tp_owner owner = {.kind = TP_OWNER_SYSTEM};
     if (tp_process_ready(&guard)) {
         struct tp_timing timing = tp_timing_begin(&guard);
-        if (tp_owners_take(&guard, (uintptr_t)address, &owner)) tpi_end(&guard, &owner, tp_now_ns());
+        if (tp_owners_take(&guard, (uintptr_t)address, &owner)) tpi_end(&guard, &owner, tp_now_ns(), false);
         tp_timing_end(&guard, &timing);
     }
     if (owner.kind != TP_OWNER_PLACED) tp_real.free(address);
@@ -208,10 +221,12 @@ void tp_track_free(void *address) {
 }
 
 void tp_track_exit(tp_guard *guard) {
-    struct tp_owners_cursor cursor = {0, 0};
+    struct tp_owners_cursor cursor = {0, 0, 0};
     struct tp_owner owner;
     while (tp_owners_next(guard, &cursor, &owner)) {
-        uint32_t pages = tp_resident_pages(owner.address, owner.size);
+        if (owner.kind == TP_OWNER_SMALL) continue;
+        const struct tp_where_range range = {owner.address, owner.size, owner.site, tp_now_ns()};
+        uint32_t pages = tp_where_at_exit(guard, &range);
         if (pages > 0) tpi_record(guard, TP_RESIDENT, &owner, tp_now_ns(), 0, pages);
     }
 }
@@ -229,7 +244,7 @@ static void *tpi_realloc_system(tp_guard *guard, struct tp_timing *timing, void 
 /* By copying, because the old memory or the new is placed. */
 static void *tpi_realloc_copy(tp_guard *guard, struct tp_timing *timing, const void *old, size_t old_size,
                               void *placed, size_t size) {
-    const struct tp_request request = {TP_CALL_MALLOC, size, 0};
+    const struct tp_request request = {TP_CALL_MALLOC, size, 0, NULL};
     void *address = placed != NULL ? placed : tpi_system(guard, timing, &request);
     return address != NULL ? memcpy(address, old, old_size < size ? old_size : size) : NULL;
 }
@@ -255,18 +270,19 @@ static void *tpi_resize_placed(tp_guard *guard, struct tp_owner *owner, const st
     return system;
 }
 
-static void *tpi_realloc(tp_guard *guard, struct tp_timing *timing, void *old, size_t size) {
+static void *tpi_realloc(tp_guard *guard, struct tp_timing *timing, void *old, size_t size,
+                         const uintptr_t *hook) {
     struct tp_owner old_owner = {.kind = TP_OWNER_SYSTEM};
     bool owned = tp_owners_take(guard, (uintptr_t)old, &old_owner);
     bool old_placed = owned && old_owner.kind == TP_OWNER_PLACED;
     if (old_placed && size == 0) { /* realloc(p, 0) frees, as the C library's does */
-        tpi_end(guard, &old_owner, tp_now_ns());
+        tpi_end(guard, &old_owner, tp_now_ns(), false);
         return NULL;
     }
     bool tracked = size >= tp_threshold;
-    struct tp_site site = tracked ? tpi_site(guard) : (struct tp_site){TP_SITE_NONE, 0, false};
+    struct tp_site site = tracked ? tp_context_site(guard, hook) : (struct tp_site){.number = TP_SITE_NONE};
     struct tp_owner owner = {.size = size, .site = site.number, .tier = site.tier, .kind = TP_OWNER_SYSTEM};
-    const struct tp_request request = {TP_CALL_MALLOC, size, 0};
+    const struct tp_request request = {TP_CALL_MALLOC, size, 0, NULL};
     void *resized = old_placed && tracked ? tpi_resize_placed(guard, &owner, &old_owner, site) : NULL;
     if (resized != NULL) return resized;
     void *placed = tracked ? tpi_place_tracked(guard, &owner, &request, site) : NULL;
@@ -282,7 +298,7 @@ static void *tpi_realloc(tp_guard *guard, struct tp_timing *timing, void *old, s
         if (owned) tp_owners_add(guard, &old_owner);
         return NULL;
     }
-    if (owned) tpi_end(guard, &old_owner, before_ns);
+    if (owned) tpi_end(guard, &old_owner, before_ns, placed == NULL && !old_placed);
     if (placed != NULL) {
         if (!old_placed) tp_real.free(old);
         return address;
@@ -290,22 +306,22 @@ static void *tpi_realloc(tp_guard *guard, struct tp_timing *timing, void *old, s
     owner.address = (uintptr_t)address;
     if (tracked)
         tpi_adopt(guard, &owner, site);
-    else if (!tp_track_passes(size))
-        tpi_sample(guard, address, size);
+    else if (!tp_track_unseen(size))
+        tpi_sample(guard, address, size, hook);
     return address;
 }
 
-static void *tpi_realloc_ready(tp_guard *guard, void *old, size_t size) {
-    const struct tp_request request = {TP_CALL_MALLOC, size, 0};
+static void *tpi_realloc_ready(tp_guard *guard, void *old, size_t size, const uintptr_t *hook) {
+    const struct tp_request request = {TP_CALL_MALLOC, size, 0, hook};
     struct tp_timing timing = tp_timing_begin(guard);
     void *address =
-        old == NULL ? tpi_allocate(guard, &timing, &request) : tpi_realloc(guard, &timing, old, size);
+        old == NULL ? tpi_allocate(guard, &timing, &request) : tpi_realloc(guard, &timing, old, size, hook);
     tp_timing_end(guard, &timing);
     return address;
 }
 
-static void *tpi_realloc_boot(void *old, size_t size) {
-    void *address = tp_track_allocate(&(struct tp_request){TP_CALL_MALLOC, size, 0});
+static void *tpi_realloc_boot(void *old, size_t size, const uintptr_t *hook) {
+    void *address = tp_track_allocate(&(struct tp_request){TP_CALL_MALLOC, size, 0, hook});
     size_t old_size = tp_boot_size(old);
     return address != NULL ? memcpy(address, old, old_size < size ? old_size : size) : NULL;
 }
@@ -314,9 +330,9 @@ static void *tpi_realloc_boot(void *old, size_t size) {
 static void *tpi_realloc_inside(void *old, size_t size) {
     tp_guard guard = {&tp_self, 0};
     struct tp_owner owner = {.kind = TP_OWNER_SYSTEM};
-    bool placed = tp_pagemap_tier((uintptr_t)old) != 0;
-    if (guard.self->locks == 0 && tp_owners_get(&guard, (uintptr_t)old, &owner)) {
-        placed = owner.kind == TP_OWNER_PLACED;
+    bool placed = tpi_may_be_placed(old);
+    if (guard.self->locks == 0) {
+        placed = tp_owners_get(&guard, (uintptr_t)old, &owner) && owner.kind == TP_OWNER_PLACED;
         if (!placed) tp_owners_take(&guard, (uintptr_t)old, &owner);
     }
     if (!placed) return tp_real.realloc(old, size);
@@ -324,13 +340,13 @@ static void *tpi_realloc_inside(void *old, size_t size) {
     return NULL;
 }
 
-void *tp_track_realloc(void *old, size_t size) {
+void *tp_track_realloc(void *old, size_t size, const uintptr_t *hook) {
     tp_guard guard;
-    if (old != NULL && tp_boot_owns(old)) return tpi_realloc_boot(old, size);
+    if (old != NULL && tp_boot_owns(old)) return tpi_realloc_boot(old, size, hook);
     if (!tp_guard_enter(&guard)) return tpi_realloc_inside(old, size);
     void *address;
     if (tp_process_ready(&guard)) {
-        address = tpi_realloc_ready(&guard, old, size);
+        address = tpi_realloc_ready(&guard, old, size, hook);
     } else {
         errno = guard.saved_errno;
         address = tp_real.realloc(old, size);

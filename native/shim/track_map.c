@@ -5,7 +5,9 @@
 #include <sys/mman.h>
 
 #include "../common/rawio.h"
+#include "../place/phases.h"
 #include "../place/place.h"
+#include "busy.h"
 #include "engine.h"
 #include "hooks.h"
 #include "maps.h"
@@ -15,14 +17,11 @@
 #include "stream.h"
 #include "timing.h"
 #include "track.h"
+#include "track_map.h"
+#include "where.h"
 
-static uintptr_t tpi_page_end(uintptr_t address) {
-    const uintptr_t page_bytes = 4096;
-    return (address + page_bytes - 1) & ~(page_bytes - 1);
-}
-
-static void tpi_record(tp_guard *guard, enum tp_record_type type, const struct tp_map *map, uint64_t time_ns,
-                       uint16_t flags, uint32_t aux) {
+void tpi_map_record(tp_guard *guard, enum tp_record_type type, const struct tp_map *map, uint64_t time_ns,
+                    uint16_t flags, uint32_t aux) {
     if (!tp_process_records()) return;
     tp_stream_write(guard, &(struct tp_record){.time_ns = time_ns,
                                                .address = map->start,
@@ -34,14 +33,6 @@ static void tpi_record(tp_guard *guard, enum tp_record_type type, const struct t
                                                .aux = aux});
 }
 
-/* What a system call is about to end. */
-struct tpi_ending {
-    uint64_t time_ns;
-    uintptr_t start, end;
-    bool tracked; /* any of it */
-    struct tp_map_pieces last;
-};
-
 static void tpi_end_pieces(const struct tp_map_pieces *pieces) {
     for (unsigned i = 0; i < pieces->n_pieces; i++) {
         const struct tp_map *map = &pieces->pieces[i];
@@ -49,27 +40,46 @@ static void tpi_end_pieces(const struct tp_map_pieces *pieces) {
     }
 }
 
-/* Takes [start, end) out. More pieces than can be kept end for good: only the last ones could be put back. */
-static void tpi_begin_ending(tp_guard *guard, uintptr_t start, uintptr_t end, struct tpi_ending *ending) {
+/* Under a plan: where the pages are, as long as they are there. */
+void tpi_ask_pieces(tp_guard *guard, const struct tp_map_pieces *pieces, uint64_t time_ns) {
+    for (unsigned i = 0; i < pieces->n_pieces; i++) {
+        const struct tp_map *map = &pieces->pieces[i];
+        const struct tp_where_range range = {map->start, map->end - map->start, map->site, time_ns};
+        if (map->placed) tp_where_at_end(guard, &range);
+    }
+}
+
+void tp_track_exit_maps(tp_guard *guard) {
+    struct tp_map map = {.end = 0};
+    while (tp_maps_next(guard, map.end, &map)) {
+        const struct tp_where_range range = {map.start, map.end - map.start, map.site, tp_now_ns()};
+        if (map.placed) tp_where_at_exit(guard, &range);
+    }
+}
+
+void tpi_begin_ending(tp_guard *guard, uintptr_t start, uintptr_t end, struct tpi_ending *ending) {
     *ending = (struct tpi_ending){.time_ns = tp_now_ns(), .start = start, .end = end};
     tp_maps_remove(guard, start, end, &ending->last);
+    tpi_ask_pieces(guard, &ending->last, ending->time_ns);
     while (ending->last.n_pieces == TP_MAP_PIECES) {
         tpi_end_pieces(&ending->last);
         ending->tracked = true;
         tp_maps_remove(guard, start, end, &ending->last);
+        tpi_ask_pieces(guard, &ending->last, ending->time_ns);
     }
     ending->tracked |= ending->last.n_pieces > 0;
+    if (ending->tracked) tp_busy_settle(start, end - start);
     if (ending->tracked && tp_place_active()) tp_pagemap_set_tier(start, end - start, 0);
 }
 
-static void tpi_finish_ending(tp_guard *guard, const struct tpi_ending *ending) {
+void tpi_finish_ending(tp_guard *guard, const struct tpi_ending *ending) {
     const struct tp_map range = {.start = ending->start, .end = ending->end, .site = TP_SITE_NONE};
     if (!ending->tracked) return;
     tpi_end_pieces(&ending->last);
-    tpi_record(guard, TP_UNMAP, &range, ending->time_ns, 0, 0);
+    tpi_map_record(guard, TP_UNMAP, &range, ending->time_ns, 0, 0);
 }
 
-static void tpi_cancel_ending(tp_guard *guard, const struct tpi_ending *ending) {
+void tpi_cancel_ending(tp_guard *guard, const struct tpi_ending *ending) {
     for (unsigned i = 0; i < ending->last.n_pieces; i++) {
         const struct tp_map *map = &ending->last.pieces[i];
         tp_maps_add(guard, map);
@@ -95,23 +105,30 @@ static bool tpi_site(tp_guard *guard, size_t size, struct tp_site *site) {
     return true;
 }
 
+/* Readable, writable and with its memory reserved: what a file can stand in for. */
+static bool tpi_plain(int prot, int flags) {
+    return prot == (PROT_READ | PROT_WRITE) && (flags & (MAP_NORESERVE | MAP_LOCKED)) == 0;
+}
+
 /* Takes over a mapping that is there. What is still tracked in its range was unmapped behind the hooks' back.
  */
-static void tpi_adopt(tp_guard *guard, struct tp_map *map, struct tp_site site, int prot, bool placeable) {
+static void tpi_adopt(tp_guard *guard, struct tp_map *map, struct tp_site site, int prot, int flags) {
     struct tpi_ending unnoticed;
     tpi_begin_ending(guard, map->start, map->end, &unnoticed);
     tpi_finish_ending(guard, &unnoticed);
     uint64_t now_ns = tp_now_ns();
     map->site = site.number;
-    if (placeable && tp_place_active()) {
-        map->tier = (uint8_t)tp_place_map(site.tier, (void *)map->start, map->end - map->start);
+    if (tpi_placeable(prot, flags) && tp_place_active()) {
+        map->tier = (uint8_t)tp_place_map(site.tier, (void *)map->start, map->end - map->start,
+                                          tpi_plain(prot, flags));
         map->placed = true;
         guard->self->pending.unnamed += !site.named;
     }
     if (!tp_maps_add(guard, map)) return;
     tp_engine_claim(map->start, map->end - map->start, map->site);
     uint16_t spill = map->placed && map->tier != site.tier ? TP_FLAG_SPILL : 0;
-    tpi_record(guard, TP_MAP, map, now_ns, (map->file ? TP_FLAG_FILE : 0) | spill, (uint32_t)prot);
+    tpi_map_record(guard, TP_MAP, map, now_ns, (map->file ? TP_FLAG_FILE : 0) | spill, (uint32_t)prot);
+    tp_phases_allocated(guard, map->site);
 }
 
 static void *tpi_mmap(tp_guard *guard, void *address, size_t size, int prot, int flags, int fd,
@@ -136,7 +153,7 @@ static void *tpi_mmap(tp_guard *guard, void *address, size_t size, int prot, int
     start = (uintptr_t)mapped;
     struct tp_map map = {
         .start = start, .end = tpi_page_end(start + size), .file = (flags & MAP_ANONYMOUS) == 0};
-    if (tracked) tpi_adopt(guard, &map, site, prot, tpi_placeable(prot, flags));
+    if (tracked) tpi_adopt(guard, &map, site, prot, flags);
     tp_timing_end(guard, &timing);
     return mapped;
 }
@@ -156,18 +173,39 @@ void *tp_track_mmap(void *address, size_t size, int prot, int flags, int fd, off
     return mapped;
 }
 
+/* Parts of a file stay in it until all of it is unmapped: their room is given back through a second mapping,
+ * because what the program sees must not change if the system call fails. */
+int tpi_munmap(tp_guard *guard, void *address, size_t size) {
+    struct tpi_ending ending;
+    void *twins[TP_MAP_PIECES];
+    uintptr_t start = (uintptr_t)address;
+    tpi_begin_ending(guard, start, tpi_page_end(start + size), &ending);
+    const struct tp_map_pieces *last = &ending.last;
+    for (unsigned i = 0; i < last->n_pieces; i++) {
+        const struct tp_map *map = &last->pieces[i];
+        twins[i] = map->placed ? tp_place_double((void *)map->start, map->end - map->start, map->tier) : NULL;
+    }
+    errno = guard->saved_errno;
+    int status = tp_real.munmap(address, size);
+    guard->saved_errno = errno;
+    for (unsigned i = 0; i < last->n_pieces; i++)
+        if (twins[i] != NULL)
+            tp_place_drop_double(twins[i], last->pieces[i].end - last->pieces[i].start, status == 0);
+    (status == 0 ? tpi_finish_ending : tpi_cancel_ending)(guard, &ending);
+    return status;
+}
+
 int tp_track_munmap(void *address, size_t size) {
     tp_guard guard;
     if (!tp_guard_enter(&guard)) return tp_real.munmap(address, size);
-    struct tpi_ending ending = {.tracked = false};
-    uintptr_t start = (uintptr_t)address;
-    bool ready = tp_process_ready(&guard);
-    if (ready) tpi_begin_ending(&guard, start, tpi_page_end(start + size), &ending);
-    errno = guard.saved_errno;
-    int status = tp_real.munmap(address, size);
-    guard.saved_errno = errno;
-    if (ready && status == 0) tpi_finish_ending(&guard, &ending);
-    if (ready && status != 0) tpi_cancel_ending(&guard, &ending);
+    int status;
+    if (tp_process_ready(&guard)) {
+        status = tpi_munmap(&guard, address, size);
+    } else {
+        errno = guard.saved_errno;
+        status = tp_real.munmap(address, size);
+        guard.saved_errno = errno;
+    }
     tp_guard_leave(&guard);
     return status;
 }
@@ -178,10 +216,11 @@ static void tpi_move(tp_guard *guard, const struct tpi_ending *moved, uintptr_t 
     struct tp_map map = *first;
     map.start = start;
     map.end = tpi_page_end(start + size);
-    if (map.placed) map.tier = (uint8_t)tp_place_map(first->tier, (void *)map.start, map.end - map.start);
+    if (map.placed)
+        map.tier = (uint8_t)tp_place_map(first->tier, (void *)map.start, map.end - map.start, false);
     if (!tp_maps_add(guard, &map)) return;
     tp_engine_claim(map.start, map.end - map.start, map.site);
-    tpi_record(guard, TP_MAP, &map, tp_now_ns(), map.file ? TP_FLAG_FILE : 0, 0);
+    tpi_map_record(guard, TP_MAP, &map, tp_now_ns(), map.file ? TP_FLAG_FILE : 0, 0);
 }
 
 /* With MREMAP_DONTUNMAP, or an old size of 0, the old range stays mapped and the new one is a fresh object.
@@ -191,11 +230,17 @@ static void *tpi_mremap(tp_guard *guard, void *old, size_t old_size, size_t size
     struct tp_site site;
     uintptr_t start = (uintptr_t)old, target = (uintptr_t)to;
     bool moves = old_size > 0 && (flags & MREMAP_DONTUNMAP) == 0, replaces = (flags & MREMAP_FIXED) != 0;
+    if (tp_place_shares(old, old_size > 0 ? old_size : 1))
+        return tpi_remap(guard, old, old_size, size, flags, to);
     bool tracked = !moves && tpi_site(guard, size, &site);
     if (moves) tpi_begin_ending(guard, start, tpi_page_end(start + old_size), &moved);
     if (replaces) tpi_begin_ending(guard, target, tpi_page_end(target + size), &replaced);
     errno = guard->saved_errno;
     void *mapped = tp_real.mremap(old, old_size, size, flags, to);
+    if (mapped == MAP_FAILED && errno == EFAULT && moved.tracked) { /* several mappings, made so by us? */
+        tp_place_forget_policy(old, old_size);
+        mapped = tp_real.mremap(old, old_size, size, flags, to);
+    }
     guard->saved_errno = errno;
     if (mapped == MAP_FAILED) {
         if (moves) tpi_cancel_ending(guard, &moved);
@@ -207,7 +252,7 @@ static void *tpi_mremap(tp_guard *guard, void *old, size_t old_size, size_t size
     start = (uintptr_t)mapped;
     struct tp_map map = {.start = start, .end = tpi_page_end(start + size)};
     if (moved.last.n_pieces > 0) tpi_move(guard, &moved, start, size);
-    if (tracked) tpi_adopt(guard, &map, site, PROT_NONE, false);
+    if (tracked) tpi_adopt(guard, &map, site, PROT_NONE, 0);
     return mapped;
 }
 

@@ -11,6 +11,9 @@ enum tp_step tp_step_out(const struct tp_stack *stack, struct tp_frame *frame) {
     if (!tp_stack_word(stack, link, &frame->fp) || !tp_stack_word(stack, link + sizeof(void *), &frame->pc))
         return TP_STEP_DOUBT;
     frame->sp = link + 2 * sizeof(void *);
+    frame->fp_at = link;
+    frame->pc_at = link + sizeof(void *);
+    frame->by_fp = true;
     return frame->pc != 0 ? TP_STEP_ON : TP_STEP_END;
 }
 

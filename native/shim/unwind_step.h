@@ -7,6 +7,9 @@
 struct tp_frame {
     uintptr_t pc; /* a return address */
     uintptr_t sp, fp;
+    uintptr_t pc_at, fp_at; /* the words of the stack where they were read */
+    bool by_fp;             /* the last step went by the frame pointer that it started from ... */
+    uintptr_t cfa_at;       /* ... and by this word of the stack; 0: by none */
 };
 
 enum tp_step {

@@ -60,6 +60,8 @@ enum tp_step tp_step_out(const struct tp_stack *stack, struct tp_frame *frame) {
     /* One before the return address: a call that never returns may be its function's last instruction. */
     struct tp_rule rule = tpi_rule_of(frame->pc - 1);
     uintptr_t cfa;
+    frame->by_fp = rule.kind != TP_RULE_SP;
+    frame->cfa_at = 0;
     switch (rule.kind) {
     case TP_RULE_END:
         return TP_STEP_END;
@@ -70,15 +72,19 @@ enum tp_step tp_step_out(const struct tp_stack *stack, struct tp_frame *frame) {
         cfa = frame->fp + (uintptr_t)rule.cfa_offset;
         break;
     case TP_RULE_FP_DEREF:
-        if (!tp_stack_word(stack, frame->fp + (uintptr_t)rule.cfa_offset, &cfa)) return TP_STEP_DOUBT;
+        frame->cfa_at = frame->fp + (uintptr_t)rule.cfa_offset;
+        if (!tp_stack_word(stack, frame->cfa_at, &cfa)) return TP_STEP_DOUBT;
         break;
     default:
         return TP_STEP_DOUBT;
     }
     if (cfa <= frame->sp) return TP_STEP_DOUBT; /* stacks only shrink on the way out */
-    if (rule.fp_offset != 0 && !tp_stack_word(stack, cfa + (uintptr_t)rule.fp_offset, &frame->fp))
-        return TP_STEP_DOUBT;
-    if (!tp_stack_word(stack, cfa - 8, &frame->pc)) return TP_STEP_DOUBT;
+    if (rule.fp_offset != 0) {
+        frame->fp_at = cfa + (uintptr_t)rule.fp_offset;
+        if (!tp_stack_word(stack, frame->fp_at, &frame->fp)) return TP_STEP_DOUBT;
+    }
+    frame->pc_at = cfa - 8;
+    if (!tp_stack_word(stack, frame->pc_at, &frame->pc)) return TP_STEP_DOUBT;
     frame->sp = cfa;
     return frame->pc != 0 ? TP_STEP_ON : TP_STEP_END;
 }

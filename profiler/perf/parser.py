@@ -78,13 +78,22 @@ def _columns(fields: Fields, words: NDArray[np.uint64], event: fmt.PerfEvent) ->
     return {name: column[fields["whole"]] for name, column in shaped.items()}
 
 
-def _read_file(path: Path, header: fmt.PerfFileHeader, other: TaskRecords, notes: list[str]) -> Iterator[dict[str, NDArray[Any]]]:
+@dataclass
+class Position:
+    """How far a file was read, in bytes behind its header: a growing one is read on from there."""
+
+    at: int = 0
+
+
+def _read_file(
+    path: Path, header: fmt.PerfFileHeader, other: TaskRecords, notes: list[str], position: Position
+) -> Iterator[dict[str, NDArray[Any]]]:
     size = path.stat().st_size - header.header_bytes
-    if size < 8 or not header.events:
+    if size < position.at + 8 or not header.events:
         return
     buffer = np.memmap(path, np.uint8, "r", header.header_bytes, size)
     ids = [event.id for event in header.events]
-    at = 0
+    at = position.at
     while at < size:
         found = scan(buffer[at:], ids, _BATCH_RECORDS)
         batch = buffer[at : at + found.consumed_bytes]
@@ -96,6 +105,7 @@ def _read_file(path: Path, header: fmt.PerfFileHeader, other: TaskRecords, notes
                 yield _columns(gather(words, mine, event), words, event)
         other.read(batch, found.records[~is_sample], header.events)
         at += found.consumed_bytes
+        position.at = at
         if found.malformed:
             notes.append(f"{path.name}: what follows byte {header.header_bytes + at} is no record of perf; read up to there")
         if found.malformed or found.consumed_bytes == 0:
@@ -117,16 +127,47 @@ def read_perf(raw: Path) -> PerfStreams:
     TraceError
         If a file is of another version.
     """
-    parts: list[dict[str, NDArray[Any]]] = [_empty()]
-    other, notes = TaskRecords(), list[str]()
-    start_ns, events = 0, tuple[fmt.PerfEvent, ...]()
-    for path in sorted(raw.glob("perf.*.bin")):
-        header = fmt.read_header(path)
-        if header is None:
-            notes.append(f"{path.name}: cut short before its first record")
-            continue
-        start_ns, events = header.start_ns, header.events
-        parts.extend(_read_file(path, header, other, notes))
+    return PerfTail(raw).read()
+
+
+class PerfTail:
+    """Reads perf.CPU.bin files while they grow.
+
+    Parameters
+    ----------
+    raw
+        The raw folder.
+    """
+
+    def __init__(self, raw: Path) -> None:
+        self._raw = raw
+        self._positions: dict[Path, Position] = {}
+        self._other = TaskRecords()
+
+    def read(self) -> PerfStreams:
+        """The samples that came since the last call, and all mappings and tasks so far.
+
+        Raises
+        ------
+        TraceError
+            If a file is of another version.
+        """
+        parts: list[dict[str, NDArray[Any]]] = [_empty()]
+        notes = list[str]()
+        start_ns, events = 0, tuple[fmt.PerfEvent, ...]()
+        for path in sorted(self._raw.glob("perf.*.bin")):
+            header = fmt.read_header(path)
+            if header is None:
+                notes.append(f"{path.name}: cut short before its first record")
+                continue
+            start_ns, events = header.start_ns, header.events
+            parts.extend(_read_file(path, header, self._other, notes, self._positions.setdefault(path, Position())))
+        return _streams(parts, self._other, start_ns, events, notes)
+
+
+def _streams(
+    parts: list[dict[str, NDArray[Any]]], other: TaskRecords, start_ns: int, events: tuple[fmt.PerfEvent, ...], notes: list[str]
+) -> PerfStreams:
     time_ns = np.concatenate([part["time_ns"] for part in parts])
     order = np.argsort(time_ns, kind="stable")
     samples = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}

@@ -1,13 +1,18 @@
 """Guest tests. Those in inside/ run in a guest with real tiers, booted once a variant; out here each is shown with what it came to there.
 
+All guests that are needed run at once: an emulated machine is busy with one program at a time, and leaves the other cores idle.
+
 `make test-guest` sets TIERPROF_GUEST_IMAGE (the folder with the guest's kernel); without it inside/ is not collected. The guest's own
 pytest gets the same tests, finds TIERPROF_GUEST_REPORTS set (a descriptor), and writes its reports there, one JSON object a line.
 """
 
+import ctypes
 import json
 import os
+import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,14 +25,25 @@ HERE = Path(__file__).parent
 BOOT = HERE.parents[1] / "scripts/guest/boot.py"
 PROGRAM_SOURCES = (*sorted(HERE.glob("programs/*.c")), *sorted(HERE.parent.glob("programs/place_*.c")))
 
-#: Both variants together stay below ten minutes.
-LIMIT_S = 290
+#: All variants together stay below ten minutes.
+LIMIT_S = 570
+
+_LOG_READ_ALL = 3  # of syslog(2)
+_LOG_BYTES, _LOG_LINES = 1 << 18, 30
 
 #: The guest's pytest is quiet; what it has to say beside its reports matters only if it could not run the tests.
 _INSIDE = 'exec 3>&1; "$@" > /tmp/pytest.txt 2>&1; status=$?; [ $status -lt 2 ] || cat /tmp/pytest.txt; exit $status'
 _PYTEST = [sys.executable, "-P", "-m", "pytest", "-p", "no:cacheprovider"]
 
 collect_ignore = [] if IMAGE or REPORTS else ["inside"]
+
+
+def console_tail() -> str:
+    """The last lines of the log of the kernel that this runs on."""
+    buffer = ctypes.create_string_buffer(_LOG_BYTES)
+    size = ctypes.CDLL(None).klogctl(_LOG_READ_ALL, buffer, _LOG_BYTES)
+    lines = buffer.raw[: max(0, size)].decode(errors="replace").splitlines()
+    return "\n".join(lines[-_LOG_LINES:]) or "(the kernel shows no log)"
 
 
 class GuestReports:
@@ -38,6 +54,8 @@ class GuestReports:
         self._config, self._out = config, os.fdopen(descriptor, "w", encoding="utf-8")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            report.sections.append(("the last lines of the guest's console", console_tail()))
         self._tell(report)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -63,6 +81,9 @@ class GuestSession:
         command = [sys.executable, str(BOOT), *options, variant, "--", *inside]
         pipe = subprocess.PIPE  # a readable error is far smaller than the pipe that holds it
         self._boot = subprocess.Popen(command, cwd=self._config.rootpath, stdout=pipe, stderr=pipe, text=True, errors="replace")
+        # Whoever is not read from stands still: the guest must not wait until its turn to be shown has come.
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        threading.Thread(target=self._listen, daemon=True).start()
 
     def reports(self, item: pytest.Item) -> Iterator[pytest.TestReport]:
         """What the guest says of the test: as long as it lives, up to the report of the test's end."""
@@ -75,13 +96,19 @@ class GuestSession:
                 self._noise.append(report.longreprtext or report.nodeid)
         yield pytest.TestReport(item.nodeid, item.location, dict.fromkeys(item.keywords, 1), "failed", self._why(), "call")
 
-    def _all_reports(self) -> Iterator[pytest.CollectReport | pytest.TestReport]:
+    def _listen(self) -> None:
         assert self._boot.stdout is not None
         for line in self._boot.stdout:
+            self._lines.put(line)
+        self._lines.put(None)
+
+    def _all_reports(self) -> Iterator[pytest.CollectReport | pytest.TestReport]:
+        while (line := self._lines.get()) is not None:
             if line.startswith('{"'):
                 yield self._config.hook.pytest_report_from_serializable(config=self._config, data=json.loads(line))
             else:
                 self._noise.append(line.rstrip())
+        self._lines.put(None)  # for the next test, which will not find more
 
     def _why(self) -> str:
         assert self._boot.stderr is not None
@@ -119,12 +146,15 @@ def variant_of(item: pytest.Item) -> str | None:
 
 
 def guest_for(item: pytest.Item, variant: str) -> GuestSession:
-    """The guest of that variant, booted when its first test comes; one at a time."""
+    """The guest of that variant; when the first test of any comes, all are booted."""
     guests = item.config.stash[GUESTS]
-    if variant not in guests:
-        for other in guests.values():
-            other.stop()
-        guests[variant] = GuestSession(variant, [own for own in item.session.items if variant_of(own) == variant], compile_programs())
+    if not guests:
+        programs = compile_programs()
+        items: dict[str, list[pytest.Item]] = {}
+        for own in item.session.items:
+            if (needed := variant_of(own)) is not None:
+                items.setdefault(needed, []).append(own)
+        guests.update({name: GuestSession(name, own, programs) for name, own in items.items()})
     return guests[variant]
 
 

@@ -231,8 +231,8 @@ def test_unloaded_code_is_forgotten(compile_program: CompileProgram, run_shim: R
 
 
 def test_small_allocations_stand_for_all(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
-    # GIVEN 300000 blocks of 64 bytes, and a sample every 8 KiB
-    raw, completed = run_shim(compile_program("small"), env={"TIERPROF_SMALL_PERIOD": "8192"})
+    # GIVEN 300000 blocks of 64 bytes, a sample every 8 KiB, and no memory of their own for them
+    raw, completed = run_shim(compile_program("small"), env={"TIERPROF_SMALL_PERIOD": "8192", "TIERPROF_SMALL_SITE": "0"})
     assert completed.returncode == 0
     [process] = read_raw(raw)
     # WHEN the samples' weights are added up

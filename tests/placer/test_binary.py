@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from tierprof.base.schema import RECIPES
 from tierprof.placer.binary import EMULATION_PERIOD_NS, plan_bytes, recipes_bytes, tier_order
 from tierprof.placer.plan import Plan, PlannedObject
-from tierprof.placer.tiers import TierSpec
+from tierprof.placer.tiers import TierSpec, parse_tier
 
 HEADER_BYTES, TIER_BYTES, SITE_BYTES = 40, 408, 24
 
@@ -36,6 +37,31 @@ def test_the_plans_layout() -> None:
     ]
     sites = [struct.unpack_from("<QQII", data, HEADER_BYTES + 3 * TIER_BYTES + SITE_BYTES * number) for number in range(2)]
     assert sites == [(1, 2, 1, 0), (2**64 - 1, 2**64 - 1, 0, 0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "number", "flags", "weights"),
+    [
+        ("node:3", 2, 3, 0, ()),
+        ("node:3,bind", 2, 3, 1, ()),
+        ("kmem", 5, 0, 0, ()),
+        ("kmem:all", 5, 1, 0, ()),
+        ("kmem:preferred", 5, 2, 0, ()),
+        ("interleave:0=3,7=1", 6, 0, 0, (0, 3, 7, 1)),
+        ("hugetlb", 7, 2 << 20, 0, ()),
+        ("hugetlb:1GiB", 7, 1 << 30, 0, ()),
+    ],
+)
+def test_what_each_kind_needs_is_told(text: str, kind: int, number: int, flags: int, weights: tuple[int, ...]) -> None:
+    data = plan_bytes(Plan((TierSpec("dram"), parse_tier(text)), "dram"), {})
+    tier = struct.unpack_from("<32sIIQQddII32H264s", data, HEADER_BYTES + TIER_BYTES)
+    assert (tier[1], tier[4], tier[7]) == (kind, number, flags)
+    assert tier[9:41] == (*weights, *[0] * (32 - len(weights)))
+
+
+def test_a_bandwidth_is_told_beside_the_factor() -> None:
+    data = plan_bytes(Plan((parse_tier("slow=emulated:2,1.5GiB/s"),), "slow"), {"slow": 0.5})
+    assert struct.unpack_from("<dd", data, HEADER_BYTES + TIER_BYTES + 56) == (0.5, 1.5 * 2**30)
 
 
 def test_dram_is_there_even_if_the_plan_has_none() -> None:

@@ -215,8 +215,8 @@ class _FakeProbe:
         _FakeProbe.made += 1
         return probe_run(100.0 * (1 + delay_ratio), delay_ns=int(9 * 1000 * 100 * delay_ratio))
 
-    def runs(self, delay_ratio: float) -> list[ProbeRun]:
-        return [self.run(delay_ratio), self.run(delay_ratio)]
+    def runs(self, delay_ratio: float, *, count: int = 2, threads: int = 1) -> list[ProbeRun]:
+        return [self.run(delay_ratio) for _ in range(count)]
 
 
 def test_a_calibration_is_kept_for_each_factor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,7 +26,7 @@ def test_a_plan_without_emulation_needs_no_recipes(tmp_path: Path) -> None:
 
 def test_an_emulated_tier_gets_its_calibrated_delay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a machine on which 2.5x takes a delay of 1.6
-    monkeypatch.setattr(enforce, "calibrate", lambda factor: SimpleNamespace(delay_ratio={2.5: 1.6}[factor]))
+    monkeypatch.setattr(enforce, "calibrate", lambda factor: SimpleNamespace(delay_ratio={2.5: 1.6}[factor], line_ns=0.0))
     # WHEN a plan is written
     env = enforcement_env(Plan((DRAM, SLOW), "slow"), tmp_path, RECIPES.empty_table())
     # THEN the shim is told so, and where the recipes are
@@ -56,8 +56,14 @@ def test_a_tier_alone_takes_everything() -> None:
     assert (plan.tiers, plan.default) == ((DRAM, SLOW), "slow")
     assert plan_for_run(None, ["dram=node:0"]).fast == "system"
     assert plan_for_run(None, ["dram"]).tiers == (DRAM,)
-    with pytest.raises(TierError, match="2 tiers and no plan"):
-        plan_for_run(None, ["huge", "slow=emulated:2.5"])
+    with pytest.raises(TierError, match="neither a tier nor a plan"):
+        plan_for_run(None, [])
+
+
+def test_of_several_tiers_the_first_takes_everything_and_the_others_wait_for_moves() -> None:
+    plan = plan_for_run(None, ["dram", "slow=node:0"])
+    assert ([tier.name for tier in plan.tiers], plan.default) == (["dram", "slow"], "dram")
+    assert plan_for_run(None, ["huge", "slow=emulated:2.5"]).tiers == (DRAM, TierSpec("huge", "huge"), SLOW)
 
 
 def test_tiers_of_the_command_line_replace_the_plans(tmp_path: Path) -> None:

@@ -26,7 +26,19 @@ needs_memkind = pytest.mark.skipif(not memkind.available(), reason="libmemkind i
 needs_huge = pytest.mark.skipif(
     not HUGE_SETTING.exists() or "[never]" in HUGE_SETTING.read_text(), reason="transparent huge pages are not to be had"
 )
-KINDS = ["pmem", "node", pytest.param("huge", marks=needs_huge), "emulated"]
+POOL = Path("/proc/sys/vm/nr_hugepages")
+POOL_PAGES = 64
+needs_pool = pytest.mark.skipif(not os.access(POOL, os.W_OK), reason="the pool of huge pages may not be filled")
+KINDS = [
+    "pmem",
+    "node",
+    "bind",
+    "kmem",
+    "interleave",
+    pytest.param("huge", marks=needs_huge),
+    pytest.param("hugetlb", marks=needs_pool),
+    "emulated",
+]
 
 
 class Placed(NamedTuple):
@@ -48,12 +60,42 @@ RunPlaced = Callable[..., Placed]
 
 
 @pytest.fixture
-def tier_of(tmp_path: Path) -> Callable[[str], TierSpec]:
+def tier_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[[str], TierSpec]:
     """The tier `slow` of a kind."""
     folder = tmp_path / "memory"
     folder.mkdir()
-    details: dict[str, dict[str, Any]] = {"pmem": {"folder": folder}, "node": {"node": 0}, "huge": {}, "emulated": {"factor": 2.0}}
-    return lambda kind: TierSpec("slow", kind, **details[kind])
+    details: dict[str, dict[str, Any]] = {
+        "pmem": {"folder": folder},
+        "node": {"node": 0},
+        "bind": {"kind": "node", "node": 0, "bind": True},
+        "kmem": {"policy": "all"},
+        "interleave": {"weights": ((0, 1),)},
+        "huge": {},
+        "hugetlb": {"page_bytes": 2 * MIB},
+        "emulated": {"factor": 2.0},
+    }
+
+    def tier(kind: str) -> TierSpec:
+        if kind == "kmem":  # node 0 stands for a device's, as memkind itself lets it
+            monkeypatch.setenv("MEMKIND_DAX_KMEM_NODES", "0")
+        if kind == "hugetlb":
+            request.getfixturevalue("huge_pool")
+        return TierSpec("slow", **{"kind": kind, **details[kind]})
+
+    return tier
+
+
+@pytest.fixture
+def huge_pool() -> Iterator[None]:
+    """A pool of 128 MiB in pages of 2 MiB."""
+    before = POOL.read_text()
+    POOL.write_text(str(POOL_PAGES))
+    try:
+        if int(POOL.read_text()) < POOL_PAGES:
+            pytest.skip("the kernel finds no room for a pool of huge pages")
+        yield
+    finally:
+        POOL.write_text(before)
 
 
 @pytest.fixture
@@ -117,18 +159,29 @@ def test_parent_and_child_see_only_their_own_writes(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_mappings_of_the_programs_own_keep_their_semantics(
+def test_mappings_of_the_programs_own_go_to_their_tier(
     kind: str, compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]
 ) -> None:
     # WHEN a program maps 4 MiB, discards a part and unmaps it in two steps
     run = run_placed(compile_program("place_map"), plan=everything_in(tier_of(kind)))
     # THEN discarded pages are zeroes, as of any private mapping
     assert run.output == "zeroes 1 kept 1\n"
-    # and the tier took the mapping, but for the file-backed one, which could not keep that promise
-    served = "dram" if kind == "pmem" else "slow"
+    # and the tier took the mapping, but for the pool of huge pages, which could not be cut as the program likes
+    served = "dram" if kind == "hugetlb" else "slow"
     assert run.tiers.loc[served, "peak_bytes"] >= 4 * MIB
-    assert run.tiers.loc["slow", "spilled_bytes"] == (4 * MIB if kind == "pmem" else 0)
+    assert run.tiers.loc["slow", "spilled_bytes"] == (4 * MIB if kind == "hugetlb" else 0)
     assert run.tiers.loc[served, "live_bytes"] < MIB
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_mappings_of_the_programs_own_keep_their_semantics(
+    kind: str, compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]
+) -> None:
+    # WHEN a program does with its mappings what private anonymous memory allows
+    run = run_placed(compile_program("place_map_semantics"), plan=everything_in(tier_of(kind)))
+    # THEN it finds no difference
+    assert (run.output, run.status) == ("good\n", 0)
+    assert run.tiers.loc["slow", "total_bytes"] >= (MIB if kind == "hugetlb" else 20 * MIB)
 
 
 def where(run: Placed) -> list[str]:
@@ -179,6 +232,67 @@ def test_objects_prefer_their_node(compile_program: Callable[..., Path], run_pla
     run = run_placed(compile_program("place_where"), str(8 * MIB), plan=everything_in(tier_of("node")))
     # MPOL_PREFERRED_MANY, or MPOL_PREFERRED before Linux 5.15; of node 0
     assert where(run)[0] in ("policy 5 nodes 1", "policy 1 nodes 1")
+
+
+@pytest.mark.parametrize(("kind", "policy"), [("bind", 2), ("interleave", 3), ("kmem", 5)])
+def test_the_kernel_knows_the_policy_of_an_object(
+    kind: str, policy: int, compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]
+) -> None:
+    run = run_placed(compile_program("place_where"), str(8 * MIB), plan=everything_in(tier_of(kind)))
+    # numbers of linux/mempolicy.h; kmem's is MPOL_PREFERRED_MANY as a node's
+    assert where(run)[0] in (f"policy {policy} nodes 1", "policy 1 nodes 1" if policy == 5 else "")
+
+
+def test_a_machine_without_kmem_devices_is_noted_and_spills(
+    compile_program: Callable[..., Path], run_placed: RunPlaced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a setting that names no node, in place of devices that this machine may have
+    plan = everything_in(TierSpec("slow", "kmem", policy="nearest"))
+    run = run_placed(compile_program("place_basic"), plan=plan, env={"MEMKIND_DAX_KMEM_NODES": ""})
+    assert (run.output, run.status) == ("good\n", 0)
+    assert run.notes[NOTE_TIER_FAILED] == "tier slow: no memory of a KMEM device is online"
+    assert run.tiers.loc["slow", "allocations"] == 0
+
+
+@needs_pool
+def test_objects_lie_in_pages_of_the_pool(
+    compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]
+) -> None:
+    run = run_placed(compile_program("place_where"), "65536", plan=everything_in(tier_of("hugetlb")))
+    flags = next(line for line in where(run) if line.startswith("VmFlags:")).split()
+    assert "ht" in flags
+
+
+@needs_pool
+def test_a_pool_that_is_empty_spills_and_costs_no_forked_child_its_life(
+    compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]
+) -> None:
+    # GIVEN a pool that a program fills, so that nothing is left for copies on write
+    plan = everything_in(tier_of("hugetlb"))
+    POOL.write_text("5")
+    # WHEN it forks, and parent and child write to what both have
+    run = run_placed(compile_program("place_fork"), plan=plan)
+    # THEN both live, and what did not fit is counted
+    assert (run.output, run.status) == ("child 0 parent 0\n", 0)
+    assert run.tiers.loc["slow", "allocations"] > 0
+    assert run.tiers.loc["slow", "spilled_allocations"] > 0
+    assert run.notes[NOTE_TIER_FAILED].startswith("tier slow: its pool of huge pages is empty")
+
+
+def test_large_objects_in_dram_have_pages_of_their_own(
+    compile_program: Callable[..., Path], run_placed: RunPlaced, two_sites: tuple[str, str]
+) -> None:
+    # GIVEN a plan that leaves all in DRAM
+    plan = Plan((TierSpec("dram"),), "dram")
+    for size, own in ((MIB, True), (64 << 10, False)):
+        run = run_placed(compile_program("place_sites"), "10", str(size), plan=plan)
+        assert (run.output, run.status) == ("right 10\n", 0)
+        addresses = run.allocations["address"][run.allocations["size"] == size]
+        # THEN the large ones can move, and the others are the C library's
+        assert len(addresses) == 20
+        assert (addresses % 4096 == 0).all() == own
+        # and a thread hides at most 256 KiB of what it has there
+        assert run.tiers.loc["dram", "peak_bytes"] >= 20 * size - (256 << 10)
 
 
 @needs_huge
@@ -307,6 +421,7 @@ def test_a_full_folder_spills_instead_of_killing(
     slow = run.tiers.loc["slow"]
     assert slow["allocations"] + slow["spilled_allocations"] == count
     assert 4 * MIB <= slow["total_bytes"] <= 16 * MIB
+    assert run.notes[NOTE_TIER_FAILED].startswith("tier slow: its folder is full")
     # and never looked as if it had been there
     assert slow["peak_bytes"] == slow["total_bytes"]
 

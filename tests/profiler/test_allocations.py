@@ -5,7 +5,7 @@ import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tierprof.profiler.allocations import ALLOC, FLAG_FILE, FREE, KINDS, MAP, RESIDENT, SMALL, UNMAP, live_at, match_records
+from tierprof.profiler.allocations import ALLOC, FLAG_FILE, FREE, KINDS, MAP, MOVE, RESIDENT, SLAB, SMALL, UNMAP, live_at, match_records
 from tierprof.profiler.join import never
 from tierprof.profiler.raw import RECORD
 
@@ -123,3 +123,60 @@ def test_a_forked_child_sees_its_parents_memory_and_may_free_it() -> None:
     assert child["weight"].sum() == 1.0
     # AND the parent's own are as they were
     assert spans(parent)[0] == (0x1000, 64, 1, -1)
+
+
+def test_a_slab_is_an_allocation_of_its_own_kind() -> None:
+    table = match_records(records((SLAB, 10, 0x200000, 0x200000), (FREE, 30, 0x200000, 0)))
+    assert KINDS[table["kind"].iloc[0]] == "slab"
+    assert (spans(table), table["weight"].tolist()) == ([(0x200000, 0x200000, 10, 30)], [1.0])
+
+
+def moved(time: int, address: int, size: int, tier: int) -> np.ndarray:
+    made = records((MOVE, time, address, size))
+    made["tier"] = tier
+    return made
+
+
+def test_an_allocation_that_moved_in_two_chunks_is_rows_by_tier_and_one_allocation() -> None:
+    # GIVEN an allocation of three chunks, the first and second of which move at 20 and 30, and whose end is at 50
+    rows = np.concatenate((records((ALLOC, 10, 0x1000, 0x3000), (FREE, 50, 0x1000, 0)), moved(20, 0x1000, 0x1000, 2)))
+    table = match_records(np.concatenate((rows, moved(30, 0x2000, 0x1000, 2))))
+    # THEN the whole ends at the first move, and each chunk is where it was, as long as it was there
+    tiers = {(row.address, row.birth_ns): row.tier for row in table.itertuples()}
+    before, after = [(0x1000, 0x3000, 10, 20), (0x2000, 0x1000, 20, 30)], [(0x1000, 0x1000, 20, 50), (0x2000, 0x1000, 30, 50)]
+    assert spans(table) == sorted([*before, *after, (0x3000, 0x1000, 20, 50)])
+    assert tiers == {(0x1000, 10): 0, (0x1000, 20): 2, (0x2000, 20): 0, (0x2000, 30): 2, (0x3000, 20): 0}
+    # AND it counts once
+    assert table["weight"].sum() == 1.0
+
+
+def test_a_move_to_the_tier_that_it_is_in_changes_nothing() -> None:
+    rows = np.concatenate((records((MAP, 10, 0x1000, 0x3000)), moved(20, 0x1000, 0x3000, 0)))
+    assert spans(match_records(rows)) == [(0x1000, 0x3000, 10, -1)]
+
+
+def test_a_child_that_is_forked_after_a_move_inherits_the_tiers() -> None:
+    # GIVEN a parent's allocation of which the second half moved before the fork
+    parent = match_records(np.concatenate((records((ALLOC, 1, 0x1000, 0x2000)), moved(5, 0x2000, 0x1000, 1))))
+    # WHEN the child moves the first half, too
+    child = match_records(moved(30, 0x1000, 0x1000, 1), live_at(parent, 10))
+    # THEN both halves are in that tier at the end, and nothing is counted twice
+    alive = child[child["death_ns"] == never()].sort_values("address")
+    assert alive[["address", "size_bytes", "tier"]].to_numpy().tolist() == [[0x1000, 0x1000, 1], [0x2000, 0x1000, 1]]
+    assert child["weight"].sum() == 0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(1, 5), st.integers(0, 2)), max_size=8))
+def test_any_moves_leave_each_byte_in_the_tier_that_it_went_to_last(steps: list[tuple[int, int, int]]) -> None:
+    # GIVEN one allocation of eight bytes, and moves of parts of it, one every ten nanoseconds
+    parts = [moved(10 * place, low, min(size, 8 - low), tier) for place, (low, size, tier) in enumerate(steps, 1)]
+    table = match_records(np.concatenate((records((ALLOC, 1, 0, 8), (FREE, 200, 0, 0)), *parts)))
+    for now in range(1, 200, 10):
+        for byte in range(8):
+            last = [tier for at, (low, size, tier) in enumerate(steps, 1) if 10 * at <= now and low <= byte < low + size]
+            held = table[(table["address"] <= byte) & (byte < table["address"] + table["size_bytes"])]
+            held = held[(held["birth_ns"] <= now) & (now < held["death_ns"])]
+            # THEN at any time each byte is in one row, of the tier of the last move that took it
+            assert held["tier"].tolist() == [last[-1] if last else 0]
+    assert table["weight"].sum() == 1.0

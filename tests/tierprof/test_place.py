@@ -47,7 +47,9 @@ def test_objects_that_never_live_together_share_the_budget(trace: Trace, capsys:
         ("dram", "dram", 40 * MIB, "slow"),
         ("slow", "emulated:2.5", None, None),
     ]
-    assert plan.default == "slow"
+    # AND what it does not name goes where the plan says: nothing is left out here, and so nothing can crowd out what was chosen
+    assert plan.default == "dram"
+    assert str(plan.provenance["unnamed"]).startswith("go to dram: 0B at most")
     hot = next(own for own in plan.objects if own.site == f"{1:032x}")
     assert (hot.reason, hot.predicted_effect_s, hot.bytes) == ("waiting 40.0% of the run", pytest.approx(6.0), 40 * MIB)
     assert plan.provenance["trace"] == str(trace.path.absolute())

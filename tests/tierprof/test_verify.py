@@ -58,7 +58,8 @@ def test_an_object_that_does_not_fit_spills_and_fails_the_verification(
     # THEN the second is found in the slow tier, told, and the status is 1
     assert main(["verify", str(path), "--repeat", "1", "--", str(program)]) == 1
     out = capsys.readouterr().out
-    assert "1 objects were not where they were planned" in out
+    assert "not verified, places differ: 1 objects were not where they were planned" in out
+    assert "dram was full (" in out
     assert "differs" in out
     assert "it predicts nothing" in out
 

@@ -8,13 +8,28 @@ SITES = pa.schema(
     [
         ("site", pa.int32()),  # row number; other tables refer to it
         ("key", pa.string()),  # 32 hex digits: hash over the frames' (build-id, offset); the same in every run
-        ("kind", pa.string()),  # malloc | mmap | small
+        ("kind", pa.string()),  # malloc | mmap | small | slab
         ("name", pa.string()),  # what people call it: `GB_new <- pagerank.c:42 main`
         ("function", pa.string()),  # innermost frame that is no allocator
         ("file", pa.string()),
         ("line", pa.int32()),
         ("frames", pa.list_(pa.string())),  # innermost first: `libfoo.so+0x1234 function file:line`
         ("truncated", pa.bool_()),
+    ]
+)
+
+STACKS = pa.schema(
+    [
+        ("site", pa.int32()),
+        ("depth", pa.int32()),  # 0: the innermost frame
+        ("path", pa.string()),  # of the module; empty: code outside any
+        ("build", pa.string()),  # its build-id; `size N` where it has none
+        ("offset", pa.uint64()),  # return address minus bias
+        ("function", pa.string()),  # linkage name; empty without symbols
+        ("place", pa.int64()),  # of the return address in the function
+        ("function_bytes", pa.int64()),
+        ("file", pa.string()),
+        ("line", pa.int32()),
     ]
 )
 
@@ -28,11 +43,40 @@ ALLOCATIONS = pa.schema(
         ("size_bytes", pa.uint64()),
         ("birth_ns", pa.int64()),  # since the start of the run
         ("death_ns", pa.int64()),  # null: alive at the end
-        ("kind", pa.string()),  # malloc | mmap | file | small
-        ("weight", pa.float64()),  # allocations that this row stands for; 1 but for small
-        ("resident_bytes", pa.float64()),  # in memory when it ended, exactly; null where nobody asked (see native/shim/resident.h)
+        ("kind", pa.string()),  # malloc | mmap | file | small | slab: memory that small objects of one site share
+        ("weight", pa.float64()),  # allocations that this row stands for; 1 but for small, and 0 for what is left of one cut or moved
+        ("resident_bytes", pa.float64()),  # in memory when it ended, exactly; null where nobody asked (see native/shim/where.h)
         ("tier", pa.string()),
         ("inherited", pa.bool_()),  # a forked child's view of its parent's allocation; not counted again
+    ]
+)
+
+# Of a run under a plan: what the kernel said of the pages of allocations, at their end or the process's.
+
+PLACES = pa.schema(
+    [
+        ("allocation", pa.int64()),
+        ("site", pa.int32()),
+        ("time_ns", pa.int64()),  # when the kernel was asked, since the start of the run
+        ("tier", pa.string()),  # in which the shim had these bytes then
+        ("place", pa.string()),  # node 0, ... | file | file on node 0, ...: cached there | absent: never touched, or given back | unknown
+        ("huge", pa.bool_()),  # in pages larger than 4 KiB
+        ("bytes", pa.int64()),
+        ("sampled", pa.bool_()),  # scaled up from some of the pages
+    ]
+)
+
+# Of a run under a plan: what moved while it was alive. The allocation is the part that begins with the move.
+
+MOVES = pa.schema(
+    [
+        ("allocation", pa.int64()),
+        ("site", pa.int32()),
+        ("time_ns", pa.int64()),  # since the start of the run
+        ("address", pa.uint64()),
+        ("bytes", pa.int64()),
+        ("tier", pa.string()),  # where it went
+        ("wait_us", pa.int64()),  # the longest that a writer may have waited for it
     ]
 )
 
@@ -214,7 +258,10 @@ INTERACTIONS = pa.schema(
 
 TABLES = {
     "sites": SITES,
+    "stacks": STACKS,
     "allocations": ALLOCATIONS,
+    "places": PLACES,
+    "moves": MOVES,
     "samples": SAMPLES,
     "modules": MODULES,
     "recipes": RECIPES,

@@ -8,6 +8,7 @@ from tierprof.base.errors import TierprofError
 _BINARY = {"": 1, "b": 1, "k": 2**10, "kib": 2**10, "m": 2**20, "mib": 2**20, "g": 2**30, "gib": 2**30, "t": 2**40, "tib": 2**40}
 _DECIMAL = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
 _COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
+_TIMES = {"": 1.0, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*")
 
 
@@ -24,6 +25,21 @@ def parse_size_bytes(text: str) -> int:
     if match is None or factor is None:
         raise TierprofError(f"'{text}' is no size", "a size is a number with B, KiB, MiB, GiB, TiB, KB, MB, GB or TB", "write it like 8GiB")
     return int(Decimal(match.group(1)) * factor)
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds of a time such as ``2s``, ``500ms``, ``1.5min`` or ``2``.
+
+    Raises
+    ------
+    TierprofError
+        If the text is no time, or no time at all.
+    """
+    match = _SIZE.fullmatch(text)
+    factor = _TIMES.get(match.group(2).lower()) if match else None
+    if match is None or factor is None or not float(match.group(1)) > 0:
+        raise TierprofError(f"'{text}' is no time", "a time is a number above 0 with ms, s, min or h", "write it like 2s")
+    return float(match.group(1)) * factor
 
 
 def parse_count(text: str) -> int:

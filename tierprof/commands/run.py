@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from tierprof import run_placement
 from tierprof.base.errors import TierprofError
 from tierprof.base.units import format_bytes, format_count, format_share, parse_count, parse_size_bytes
 from tierprof.profiler import launch, session, sources
@@ -33,12 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--source", choices=sources.SOURCES, default="auto", help="what to sample with (default auto: the best that the machine has)")
     add("--rate", type=float, default=rate, metavar="HZ", help=f"samples a second of a thread (default {rate:g}, at most {cap:g})")
     add("--force", action="store_true", help="permit a rate that slows the program visibly")
-    add("--plan", type=Path, metavar="PLAN", help="place the program's objects as this plan says")
-    add("--tier", action="append", default=[], metavar="NAME=SPEC", help="a tier beside or instead of the plan's: slow=emulated:2.5")
     _add_size(parser, "--threshold", launch.DEFAULT_THRESHOLD_BYTES, "track allocations of this size on one by one")
     _add_size(parser, "--small-period", launch.DEFAULT_SMALL_PERIOD_BYTES, "mean bytes between sampled smaller ones, 0 for none")
     _add_size(parser, "--max-trace", launch.DEFAULT_MAX_TRACE_BYTES, "stop recording at this size")
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
+    run_placement.add_arguments(parser)
     _add_exact(parser)
     add("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="the program and its arguments")
 
@@ -139,18 +139,6 @@ def _ignore(_line: str) -> None:
     """What --quiet does with a note."""
 
 
-def _placement(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """What the run's options say of placement; nothing without a plan or tier."""
-    if args.plan is None and not args.tier:
-        return {}
-    from tierprof.placer.binary import tier_order
-    from tierprof.placer.enforce import enforcement_env, plan_for_run, recipes_of
-
-    plan = plan_for_run(args.plan, args.tier)
-    tiers = tuple(tier.name for tier in tier_order(plan))
-    return {"env": enforcement_env(plan, folder, recipes_of(plan)), "plan": str(args.plan) if args.plan else None, "tiers": tiers}
-
-
 def _summary(result: session.RunResult) -> str:
     """One line: samples, attributed share, where the trace is."""
     from tierprof.profiler.trace import Trace
@@ -186,9 +174,11 @@ def _counted(exact: dict[str, Any]) -> str:
 def execute(args: argparse.Namespace) -> int:
     """Run the program, make the trace and say in one line what is in it."""
     words = args.command[1:] if args.command[:1] == ["--"] else args.command
-    check_command(words)  # before placement, which may take its time to calibrate
+    facts = check_command(words)  # before placement, which may take its time to calibrate
     exact = exact_options(args)
+    on_note, converting = (_ignore, nullcontext) if args.quiet else (_say, _converting)
     with tempfile.TemporaryDirectory(prefix="tierprof-") as folder:
+        placement = run_placement.prepare(args, Path(folder), facts, on_note)
         options = launch.LaunchOptions(
             source=args.source,
             rate_hz=args.rate,
@@ -197,15 +187,17 @@ def execute(args: argparse.Namespace) -> int:
             max_trace_bytes=args.max_trace,
             force=args.force,
             exact=exact,
-            **_placement(args, Path(folder)),
+            **placement.options,
         )
-        on_note, converting = (_ignore, nullcontext) if args.quiet else (_say, _converting)
         result = session.run(words, args.output, options, on_note=on_note, while_converting=converting)
+        achieved = placement.finish(result.trace)
     if result.failure:
         _say(result.failure)
     elif not args.quiet:
         try:
             for line in _afterwards(result):
+                _say(line)
+            for line in achieved:
                 _say(line)
             _say(_summary(result))
         except TierprofError as error:

@@ -12,46 +12,38 @@ from tierprof.placer.tiers import TierSpec
 
 RunPlanned = Callable[..., Any]
 RunTraced = Callable[..., Any]
+PagesIn = Callable[[dict[str, int], TierSpec], int]
+AllIn = Callable[[dict[str, int], TierSpec], bool]
 
 MIB = 1 << 20
 DRAM = TierSpec("dram")
 
-each_kind = pytest.mark.parametrize(
-    "tier",
-    [
-        pytest.param("node", marks=pytest.mark.guest("nodes")),
-        pytest.param("fsdax", marks=pytest.mark.guest("pmem")),
-        pytest.param("kmem", marks=pytest.mark.guest("pmem")),
-    ],
-    indirect=True,
-)
+
+def kinds(nodes: tuple[str, ...], pmem: tuple[str, ...]) -> pytest.MarkDecorator:
+    """Run the test with each tier, in the guest that has it."""
+    cases = [pytest.param(spec, marks=pytest.mark.guest(guest)) for guest, specs in (("nodes", nodes), ("pmem", pmem)) for spec in specs]
+    return pytest.mark.parametrize("tier", cases, indirect=True)
+
+
+each_kind = kinds(("node:1",), ("fsdax", "kmem-node"))
+each_backend = kinds(("node:1", "node:1,bind"), ("fsdax", "kmem-node", "kmem", "kmem:all", "kmem:preferred"))
 
 
 def everything_in(tier: TierSpec) -> Plan:
     return Plan((DRAM, tier), tier.name)
 
 
-def pages_in(census: dict[str, int], tier: TierSpec) -> int:
-    """How many of the pages are the tier's. Pages of a DAX file are of no node that the kernel would name."""
-    if tier.kind == "pmem":
-        return min(census["persistent"], census["absent"])
-    return census["node0" if tier.node is None else f"node{tier.node}"]
-
-
-def all_in(census: dict[str, int], tier: TierSpec) -> bool:
-    return pages_in(census, tier) == census["pages"] > 0
-
-
 @pytest.fixture
-def sites(run_traced: RunTraced) -> tuple[str, str]:
-    """Keys of the sites `left` and `right` of two_sites, from a profile without a plan."""
-    objects = run_traced(None, "two_sites", "20", str(MIB))[0].objects()
-    left, right = objects.loc[objects["allocations"] == 20].sort_values("site")["key"]
+def sites(keys: Callable[..., list[str]]) -> tuple[str, str]:
+    """Keys of the sites `left` and `right` of two_sites."""
+    left, right = keys(MIB, "two_sites", "20", str(MIB))
     return left, right
 
 
-@each_kind
-def test_the_planned_object_is_in_the_tier_and_the_other_one_is_not(tier: TierSpec, sites: tuple[str, str], run_traced: RunTraced) -> None:
+@each_backend
+def test_the_planned_object_is_in_the_tier_and_the_other_one_is_not(
+    tier: TierSpec, sites: tuple[str, str], run_traced: RunTraced, all_in: AllIn
+) -> None:
     # GIVEN a plan that moves one of two objects
     plan = Plan((DRAM, tier), "dram", (PlannedObject(sites[0], "slow", "left"), PlannedObject(sites[1], "dram", "right")))
     # WHEN the program runs under it
@@ -67,7 +59,9 @@ def test_the_planned_object_is_in_the_tier_and_the_other_one_is_not(tier: TierSp
 
 
 @each_kind
-def test_what_exceeds_the_budget_spills_and_is_counted(tier: TierSpec, sites: tuple[str, str], run_planned: RunPlanned) -> None:
+def test_what_exceeds_the_budget_spills_and_is_counted(
+    tier: TierSpec, sites: tuple[str, str], run_planned: RunPlanned, pages_in: PagesIn, all_in: AllIn
+) -> None:
     # GIVEN a budget for 7 of the 20 allocations of an object
     plan = Plan((DRAM, replace(tier, capacity_bytes=7 * MIB)), "dram", (PlannedObject(sites[0], "slow", "left"),))
     run = run_planned(plan, "two_sites", "20", str(MIB))
@@ -83,7 +77,7 @@ def test_what_exceeds_the_budget_spills_and_is_counted(tier: TierSpec, sites: tu
 
 
 @each_kind
-def test_pages_that_are_used_again_are_still_the_tiers(tier: TierSpec, run_planned: RunPlanned) -> None:
+def test_pages_that_are_used_again_are_still_the_tiers(tier: TierSpec, run_planned: RunPlanned, all_in: AllIn) -> None:
     run = run_planned(everything_in(tier), "again")
     assert (run.status, run.output.splitlines()[-1]) == (0, "content good")
     assert all_in(run.said["first"], tier)
@@ -91,7 +85,7 @@ def test_pages_that_are_used_again_are_still_the_tiers(tier: TierSpec, run_plann
 
 
 @each_kind
-def test_parent_and_child_keep_their_own_data(tier: TierSpec, run_planned: RunPlanned) -> None:
+def test_parent_and_child_keep_their_own_data(tier: TierSpec, run_planned: RunPlanned, all_in: AllIn) -> None:
     # WHEN a program with objects in the tier forks, and both write to them
     run = run_planned(everything_in(tier), "fork_pages")
     # THEN each has its own data, and the parent's is still in the tier
@@ -102,7 +96,7 @@ def test_parent_and_child_keep_their_own_data(tier: TierSpec, run_planned: RunPl
 
 
 @each_kind
-def test_an_object_that_grows_by_realloc_moves_with_its_content(tier: TierSpec, run_planned: RunPlanned) -> None:
+def test_an_object_that_grows_by_realloc_moves_with_its_content(tier: TierSpec, run_planned: RunPlanned, all_in: AllIn) -> None:
     run = run_planned(everything_in(tier), "realloc_pages")
     assert (run.status, run.output.splitlines()[-1]) == (0, "content good")
     # THEN it is in the tier as long as it has the size of an object, and else with the program's small memory
@@ -112,7 +106,7 @@ def test_an_object_that_grows_by_realloc_moves_with_its_content(tier: TierSpec, 
 
 
 @each_kind
-def test_threads_have_their_live_objects_in_the_tier(tier: TierSpec, run_planned: RunPlanned) -> None:
+def test_threads_have_their_live_objects_in_the_tier(tier: TierSpec, run_planned: RunPlanned, all_in: AllIn) -> None:
     run = run_planned(everything_in(tier), "threads_pages")
     assert (run.status, run.output.splitlines()[-1]) == (0, "content good")
     assert all_in(run.said["live"], tier)
@@ -120,7 +114,7 @@ def test_threads_have_their_live_objects_in_the_tier(tier: TierSpec, run_planned
 
 
 @each_kind
-def test_a_mapping_of_the_programs_own_goes_to_a_node_but_not_into_a_file(tier: TierSpec, run_planned: RunPlanned) -> None:
+def test_a_mapping_of_the_programs_own_goes_to_a_node_but_not_into_a_file(tier: TierSpec, run_planned: RunPlanned, all_in: AllIn) -> None:
     # WHEN a program maps memory, unmaps the middle and makes the rest larger
     run = run_planned(everything_in(tier), "map_pages")
     assert (run.status, run.output.splitlines()[-1]) == (0, "content good")

@@ -2,8 +2,7 @@
 
 import json
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -78,17 +77,6 @@ def test_a_killed_program_leaves_nothing_behind(slow: TierSpec, fsdax: Path, run
     assert run.status == 128 + 9
     assert run.tiers.loc["slow", "live_bytes"] >= 16 * MIB
     assert used_bytes(fsdax) == before
-
-
-@pytest.fixture
-def nearly_full(fsdax: Path) -> Iterator[int]:
-    """A file that leaves 24 MiB of the file system free; yields the bytes that are free then."""
-    space = os.statvfs(fsdax)
-    filler = fsdax / "filler"
-    subprocess.run(["fallocate", "-l", str(space.f_bfree * space.f_frsize - 24 * MIB), str(filler)], check=True)
-    space = os.statvfs(fsdax)
-    yield space.f_bfree * space.f_frsize
-    filler.unlink()
 
 
 @pytest.mark.parametrize("size", [2 * MIB, 64 << 10])

@@ -42,14 +42,3 @@ def test_memkind_finds_its_kmem_kind(
     assert (done.returncode, done.stdout.splitlines()[0]) == (0, "kmem status 0"), done.stderr
     census = read_census(done.stdout)["kmem"]
     assert census[f"node{kmem_node}"] == census["pages"] > 0
-
-
-def test_a_full_node_spills_page_by_page_and_nobody_is_killed(kmem_node: int, run_planned: RunPlanned) -> None:
-    # GIVEN objects of 320 MiB for a node of 256 MiB
-    slow = TierSpec("slow", "node", node=kmem_node)
-    run = run_planned(Plan((TierSpec("dram"), slow), "slow"), "two_sites", "160", str(MIB))
-    assert (run.status, run.output.splitlines()[-1]) == (0, "content good")
-    total = {key: run.said["left"][key] + run.said["right"][key] for key in ("pages", "node0", f"node{kmem_node}")}
-    assert total["node0"] + total[f"node{kmem_node}"] == total["pages"]
-    assert total["node0"] * 4096 >= 320 * MIB - 256 * MIB
-    assert total[f"node{kmem_node}"] * 4096 >= 200 * MIB

@@ -12,7 +12,7 @@ import pytest
 from tierprof.base.errors import TierError
 from tierprof.cli import main
 from tierprof.placer.plan import Plan
-from tierprof.placer.tiers import TierSpec, check_tier, nodes
+from tierprof.placer.tiers import TierSpec, check_tier, nodes, parse_tier
 
 pytestmark = pytest.mark.guest("nodes")
 
@@ -21,11 +21,6 @@ RunPlanned = Callable[..., Any]
 MIB = 1 << 20
 DRAM, SLOW = TierSpec("dram"), TierSpec("slow", "node", node=1)
 NODES = Path("/sys/devices/system/node")
-
-
-def free_bytes(node: int) -> int:
-    line = next(line for line in (NODES / f"node{node}/meminfo").read_text().splitlines() if "MemFree" in line)
-    return int(line.split()[-2]) * 1024
 
 
 def test_the_guest_has_a_node_without_cpus_and_slower() -> None:
@@ -55,19 +50,38 @@ def test_without_a_plan_nothing_is_on_the_slow_node(run_planned: RunPlanned) -> 
     assert [census["node0"] == census["pages"] for census in run.said.values()] == [True, True]
 
 
-def test_a_full_node_spills_page_by_page_and_nobody_is_killed(run_planned: RunPlanned) -> None:
-    # GIVEN objects of more memory than the node has, and a plan without a budget
-    before = free_bytes(1)
-    count = 160
-    assert before < 2 * count * MIB < free_bytes(0)
-    # WHEN the program writes to all of them
-    run = run_planned(Plan((DRAM, SLOW), "slow"), "two_sites", str(count), str(MIB))
-    # THEN it runs on, the node is full, and the kernel has put the rest into DRAM
+@pytest.mark.parametrize(("weights", "share"), [("0=3,1=1", 0.75), ("0=1,1=2", 1 / 3), ("0=1,1=1", 0.5)])
+def test_interleaved_pages_have_the_proportion_asked_for(weights: str, share: float, run_planned: RunPlanned) -> None:
+    # WHEN all objects are interleaved over two nodes: one large one, and then many
+    mixed = parse_tier(f"mixed=interleave:{weights}")
+    for count, size in [(1, 24 * MIB), (24, MIB)]:
+        run = run_planned(Plan((DRAM, mixed), "mixed"), "two_sites", str(count), str(size))
+        # THEN that share of the pages is on the first one
+        assert (run.status, run.output.splitlines()[-1]) == (0, "content good")
+        pages = {key: run.said["left"][key] + run.said["right"][key] for key in ("pages", "node0", "node1")}
+        assert pages["node0"] + pages["node1"] == pages["pages"] == 48 * MIB // 4096
+        assert pages["node0"] / pages["pages"] == pytest.approx(share, abs=0.05)
+
+
+def test_a_pool_of_huge_pages_on_the_slow_node_serves_until_it_is_empty(huge_pool: Callable[[], int], run_planned: RunPlanned) -> None:
+    # GIVEN eight pages of 2 MiB in the kernel's pool, all on the slow node, for six objects of 4 MiB
+    pool = parse_tier("pool=hugetlb")
+    run = run_planned(Plan((DRAM, pool), "pool"), "two_sites", "3", str(4 * MIB))
+    # THEN four of them have the pages, and two are in DRAM, and counted
     assert (run.status, run.output.splitlines()[-1]) == (0, "content good")
-    total = {key: run.said["left"][key] + run.said["right"][key] for key in ("pages", "node0", "node1")}
-    assert total["pages"] == 2 * count * 256
-    assert total["node0"] + total["node1"] == total["pages"]
-    assert 0.8 * before < total["node1"] * 4096 <= before
+    pages = {key: run.said["left"][key] + run.said["right"][key] for key in ("pages", "node0", "node1")}
+    assert pages["node1"] == 8 * 512
+    assert pages["node0"] + pages["node1"] == pages["pages"] == 6 * 1024
+    assert (run.tiers.loc["pool", "peak_bytes"], run.tiers.loc["pool", "spilled_allocations"]) == (16 * MIB, 2)
+    # and the pool has its pages again
+    assert huge_pool() == 8
+
+
+def test_children_survive_an_empty_pool_of_huge_pages(huge_pool: Callable[[], int], run_planned: RunPlanned) -> None:
+    # WHEN a program with objects in the pool forks, and both write to them: copies that the pool has no pages for
+    run = run_planned(Plan((DRAM, parse_tier("pool=hugetlb")), "pool"), "fork_pages")
+    assert (run.status, run.output.splitlines()[-1]) == (0, "content good")
+    assert huge_pool() == 8
 
 
 def test_the_command_line_puts_everything_on_the_node(

@@ -21,6 +21,11 @@ struct range {
     uint64_t start, end; /* physical addresses, end exclusive */
 };
 
+/* A stream's buffer would be one more object, to be placed and counted. */
+static __attribute__((constructor)) void keep_streams_out(void) {
+    setvbuf(stdout, NULL, _IONBF, 0);
+}
+
 static inline int next_persistent(FILE *map, struct range *range) {
     char line[256];
     while (fgets(line, sizeof line, map) != NULL) {
@@ -86,6 +91,46 @@ static inline void count_pages(const void *object, size_t size, struct census *c
     }
 }
 
+static inline int compare_pages(const void *left, const void *right) {
+    uintptr_t a = *(const uintptr_t *)left, b = *(const uintptr_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* All pages that objects of `size` bytes lie on, each page once. */
+static inline void count_objects(void *const *objects, size_t n, size_t size, struct census *census) {
+    size_t each = size / PAGE_BYTES + 2, all = 0;
+    uintptr_t *pages = malloc(n * each * sizeof *pages);
+    for (size_t i = 0; i < n; i++)
+        for (uintptr_t at = (uintptr_t)objects[i] / PAGE_BYTES;
+             at * PAGE_BYTES < (uintptr_t)objects[i] + size; at++)
+            pages[all++] = at;
+    qsort(pages, all, sizeof *pages, compare_pages);
+    for (size_t first = 0, end; first < all; first = end) {
+        for (end = first + 1; end < all && pages[end] - pages[end - 1] <= 1; end++) {
+        }
+        count_pages((void *)(pages[first] * PAGE_BYTES), (pages[end - 1] - pages[first] + 1) * PAGE_BYTES,
+                    census);
+    }
+    free(pages);
+}
+
+/* Bytes of transparent huge pages in the mapping in which the object lies. */
+static inline size_t huge_bytes(const void *object) {
+    char line[512];
+    unsigned long start, end, kib = 0;
+    int inside = 0;
+    FILE *smaps = fopen("/proc/self/smaps", "r");
+    if (smaps == NULL) return 0;
+    while (fgets(line, sizeof line, smaps) != NULL) {
+        if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+            inside = (uintptr_t)object >= start && (uintptr_t)object < end;
+        else if (inside && sscanf(line, "AnonHugePages: %lu", &kib) == 1)
+            break;
+    }
+    fclose(smaps);
+    return kib * 1024;
+}
+
 static inline void print_census(const char *name, const struct census *census) {
     printf("%s pages %zu", name, census->pages);
     for (int i = 0; i < NODES; i++)
@@ -97,6 +142,12 @@ static inline void print_census(const char *name, const struct census *census) {
 static inline void print_pages(const char *name, const void *object, size_t size) {
     struct census census = {0};
     count_pages(object, size, &census);
+    print_census(name, &census);
+}
+
+static inline void print_objects(const char *name, void *const *objects, size_t n, size_t size) {
+    struct census census = {0};
+    count_objects(objects, n, size, &census);
     print_census(name, &census);
 }
 

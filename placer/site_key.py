@@ -1,0 +1,60 @@
+"""The key of a site, reckoned as the shim reckons it: native/common/hash.h, and native/shim/sites.c and modules.c that use it."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+_WORD = 2**64 - 1
+_SECRETS = 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3, 0x1D8E4E27C47D124F, 0xEB44ACCAB455D165
+
+Identity = tuple[int, int]  # (hi, lo)
+NOWHERE: Identity = 0, 0  # of code outside any module; its offset is 0
+
+
+def _mix(a: int, b: int) -> int:
+    product = a * b
+    return (product ^ product >> 64) & _WORD
+
+
+def _add_word(state: Identity, word: int) -> Identity:
+    high = _mix(state[0] ^ word ^ _SECRETS[0], state[1] ^ _SECRETS[1])
+    return high, _mix(state[1] ^ word ^ _SECRETS[2], high ^ _SECRETS[3])
+
+
+def _add_bytes(state: Identity, data: bytes) -> Identity:
+    state = _add_word(state, len(data))
+    for at in range(0, len(data), 8):
+        state = _add_word(state, int.from_bytes(data[at : at + 8], "little"))
+    return state
+
+
+def module_identity(path: str, build_id: bytes) -> Identity:
+    """The identity of a module: of its build-id, or else of its file's name and size (0 if it cannot be asked for)."""
+    if build_id:
+        return _add_bytes((0, 0), build_id[:32])
+    try:
+        size = Path(path).stat().st_size
+    except OSError:
+        size = 0
+    return _add_word(_add_bytes((0, 0), Path(path).name.encode("utf-8", "surrogateescape")), size)
+
+
+def site_key(frames: Iterable[tuple[Identity, int]]) -> str:
+    """The key of a call stack, 32 hexadecimal digits.
+
+    Parameters
+    ----------
+    frames
+        Identity of the module and return address minus bias of each frame, innermost first. A frame like the one before it counts once.
+    """
+    state: Identity = 0, 0
+    count = 0
+    before: tuple[Identity, int] | None = None
+    for frame in frames:
+        if frame == before:
+            continue
+        (high, low), offset = before = frame
+        for word in (high, low, offset):
+            state = _add_word(state, word)
+        count += 1
+    high, low = _add_word(state, count)
+    return f"{high:016x}{low:016x}"
