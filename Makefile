@@ -22,6 +22,8 @@ DEMO_PACKAGES := $(PACKAGES) libmemkind0
 TEST_PACKAGES := $(DEMO_PACKAGES) libgomp1 binutils git
 GUEST_PACKAGES := $(TEST_PACKAGES) qemu-system-x86 busybox-static ndctl daxctl e2fsprogs util-linux
 BENCH_PACKAGES := $(DEMO_PACKAGES) heaptrack
+# Recursive: the commands' tables are read when the sweep is asked for.
+SWEEP_PACKAGES = $(DEMO_PACKAGES) $(shell $(PYTHON) scripts/sweep/entries.py)
 
 # The package's folders; folders themselves are listed too, so that a removed file counts as a change.
 FOLDERS := tierprof profiler models placer workloads native
@@ -38,7 +40,7 @@ unexport PYTHONPATH
 test test-guest: export PYTHONSAFEPATH := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-guest lint traces bench validation clean
+.PHONY: help demo test test-guest test-sweep lint traces bench validation clean
 help: ## this list
 	@echo "tierprof: which objects of a program deserve fast memory. Targets (each does its own set-up):"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -66,6 +68,10 @@ test: lint $(TEST_VENV)/.installed ## lint, type-check, build the wheel, install
 test-guest: $(TEST_VENV)/.installed $(GUEST)/initramfs ## placement on real kernel tiers, in emulated machines that have them (under 10 minutes)
 	@scripts/install-packages $(GUEST_PACKAGES)
 	@TIERPROF_GUEST_IMAGE=$(GUEST) $(TEST_VENV)/bin/pytest tests/guest $(ARGS)
+
+test-sweep: $(VENV)/.installed ## programs of Debian's run with and without tierprof: none may change (under 15 minutes; ARGS='-k WORD': some)
+	@scripts/install-packages $(SWEEP_PACKAGES)
+	@$(VENV)/bin/python scripts/sweep/sweep.py $(ARGS)
 
 lint: $(VENV)/.tools $(LOG)/tidy.ok ## ruff, mypy, clang-format, clang-tidy
 	@echo "== ruff, clang-format, mypy"

@@ -3,6 +3,8 @@
 Run `python benchmarks/attribution.py`; each program of workloads/ runs once on one thread under `tierprof run`'s defaults. Shares are of
 sampled user time. "after branch": attributed to what a mispredicted branch compared, part of the attributed share. The rest is compute
 (after arithmetic or a branch on registers), runtime wait, and unknown (an address that no tracked allocation held, or none recovered).
+With `--small` the programs are NetworKit's, whose graph is one vector a vertex. "slabs" is the share that falls on memory that small
+objects of one site share.
 """
 
 import argparse
@@ -18,11 +20,24 @@ from tierprof.console import note, say, table
 from tierprof.profiler import session
 from tierprof.profiler.launch import LaunchOptions
 from tierprof.profiler.trace import Trace
-from tierprof.workloads.catalog import WORKLOADS, Workload
+from tierprof.workloads.catalog import SMALL_OBJECTS, WORKLOADS, Workload
 
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 _TARGET = 0.85
-_HEADS = ["program", "samples", "attributed", "objects", "stack", "static", "after branch", "exact", "runtime", "compute", "unknown"]
+_HEADS = [
+    "program",
+    "samples",
+    "attributed",
+    "objects",
+    "slabs",
+    "stack",
+    "static",
+    "after branch",
+    "exact",
+    "runtime",
+    "compute",
+    "unknown",
+]
 
 
 def record(one: Workload, scale: int, folder: Path) -> Trace:
@@ -53,7 +68,9 @@ def row_of(name: str, trace: Trace) -> list[str]:
     after_branch = clock.loc[(clock["hint"] == "branch") & clock["where"].isin(["object", "stack", "static"]), "weight_s"].sum() / total
     exact = clock.loc[clock["confidence"] == "exact", "weight_s"].sum() / total
     attributed = shares["object"] + shares["stack"] + shares["static"]
-    figures = [attributed, shares["object"], shares["stack"], shares["static"], after_branch, exact]
+    objects = trace.objects()
+    slabs = objects.loc[objects["kind"] == "slab", "stall_share"].sum()
+    figures = [attributed, shares["object"], slabs, shares["stack"], shares["static"], after_branch, exact]
     figures += [shares["runtime"], shares["compute"], shares["unknown"]]
     return [name, str(len(clock)), *(format_share(figure) for figure in figures)]
 
@@ -77,12 +94,13 @@ def main() -> None:
     """Print the table, and for each program what the rest is."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", metavar="NAME", help="one program of workloads/")
+    parser.add_argument("--small", action="store_true", help="those whose memory is millions of small objects; needs networkit")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "tierprof-attribution", help="for graphs and traces")
     parser.add_argument("--rest", type=int, default=4, metavar="N", help="functions to show of what is not attributed (default 4)")
     args = parser.parse_args()
     args.folder.mkdir(parents=True, exist_ok=True)
     rows, rests = [], []
-    for one in WORKLOADS:
+    for one in SMALL_OBJECTS if args.small else (*WORKLOADS, *SMALL_OBJECTS) if args.only else WORKLOADS:
         if args.only in (None, one.name):
             trace = record(one, min(one.amounts), args.folder)
             rows.append(row_of(f"{one.name} {min(one.amounts)}", trace))

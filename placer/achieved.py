@@ -12,6 +12,7 @@ from tierprof.placer.decisions import read_decisions
 from tierprof.placer.found import found_by_object
 from tierprof.placer.plan import Plan
 from tierprof.placer.reasons import COMMAND, PHASE, POLICY, Evidence, reason_of
+from tierprof.placer.unnamed import unnamed_tiers
 from tierprof.profiler.raw import read_counters
 from tierprof.profiler.trace import Trace
 
@@ -148,31 +149,54 @@ def compare(plan: Plan, allocations: pd.DataFrame, places: pd.DataFrame, evidenc
     -------
     DataFrame
         One row an object of the plan and a tier in which it was: ``site``, ``name``, ``planned`` and ``tier`` (names), ``allocations``,
-        ``planned_bytes``, and ``peak_bytes`` that the shim had there. Of these, in the proportions that the kernel told, ``found_bytes``
-        in places of the tier, ``astray_bytes`` in others and ``absent_bytes`` nowhere (NaN where nobody asked); ``found`` has the places
-        in words. ``as_planned`` tells whether the tiers agree (or a phase of the plan, or the online policy, moved it) and at most
-        `MOST_ASTRAY` of the pages lie elsewhere, ``reason`` why not. An object that the run never allocated has one row with tier None.
+        ``planned_bytes``, and ``peak_bytes`` that the shim had there. Of these, small allocations left out, in the proportions that the
+        kernel told, ``found_bytes`` in places of the tier, ``astray_bytes`` in others and ``absent_bytes`` nowhere (NA where nobody asked);
+        ``found`` has the places in words. ``as_planned`` tells whether the tiers agree (or a phase of the plan, or the online policy, moved
+        it) and at most `MOST_ASTRAY` of the pages lie elsewhere, ``reason`` why not. An object that the run never allocated has one row
+        with tier None. Of an object that the plan does not name (``planned_bytes`` is 0) see `tierprof.placer.unnamed`.
     """
     planned = pd.DataFrame(
         [(own.site, own.name, own.tier, own.bytes) for own in plan.objects], columns=["site", "name", "planned", "planned_bytes"]
     )
-    own = allocations[~allocations["inherited"].to_numpy(dtype=bool) & ~allocations["kind"].isin(["small", "file"])]
-    counts = own["weight"].astype(float).fillna(1.0).groupby([own["site"], own["tier"]]).sum()
-    shim = pd.DataFrame({"allocations": counts, "peak_bytes": peaks(own)}).reset_index()
-    table = planned.merge(shim, on="site", how="left").merge(found_by_object(places, plan).reset_index(), on=["site", "tier"], how="left")
+    held = _held(plan, allocations)
+    table = planned.merge(held, on="site", how="left").merge(found_by_object(places, plan).reset_index(), on=["site", "tier"], how="left")
     table[["allocations", "peak_bytes"]] = table[["allocations", "peak_bytes"]].fillna(0).round().astype(np.int64)
     table["tier"] = table["tier"].astype(object).where(table["tier"].notna(), None)
     for name in ("found_bytes", "astray_bytes", "absent_bytes"):
-        table[name] = (table[name].astype(float) / table["asked_bytes"].astype(float) * table["peak_bytes"]).round()
+        table[name] = (table[name].astype(float) / table["asked_bytes"].astype(float) * table["own_pages_bytes"].fillna(0)).round()
     table["found"] = table["found"].astype(object).where(table["found"].notna(), "")
-    ordered = _phases(plan) | {key for key, (_, by) in evidence.moved.items() if by == POLICY}
-    agrees = [
-        tier == planned or (site, tier) in ordered for site, planned, tier in table[["site", "planned", "tier"]].itertuples(index=False)
-    ]
     astray = table["astray_bytes"] > MOST_ASTRAY * (table["found_bytes"] + table["astray_bytes"])
-    table["as_planned"] = np.array(agrees, bool) & ~astray.to_numpy(dtype=bool)
+    table["as_planned"] = _agrees(table, plan, evidence) & ~astray.to_numpy(dtype=bool)
     table["reason"] = [reason_of(row, plan, evidence) for row in table.to_dict("records")]
+    for name in ("found_bytes", "astray_bytes", "absent_bytes"):
+        table[name] = table[name].astype("Int64")
     return table[list(COLUMNS)]
+
+
+def _held(plan: Plan, allocations: pd.DataFrame) -> pd.DataFrame:
+    """By site and tier, what the records say was there: allocations, peak_bytes, and own_pages_bytes, the peak without small allocations.
+
+    Small allocations are the C library's, which are in DRAM: where the plan wants them there they count, as many as each stands for.
+    """
+    in_dram = {own.site for own in plan.objects if plan.tier(own.tier).kind == "dram"}
+    small = (allocations["kind"] == "small").to_numpy(dtype=bool)
+    kept = ~allocations["inherited"].to_numpy(dtype=bool) & ~allocations["kind"].isin(["file"]).to_numpy(dtype=bool)
+    kept &= ~small | allocations["site"].isin(in_dram).to_numpy(dtype=bool)
+    own = allocations[kept]
+    weight = own["weight"].astype(float).fillna(1.0)
+    stands_for = np.where(small[kept], weight, 1.0) * own["size_bytes"].astype(float)
+    own = own.assign(size_bytes=stands_for.round().astype(np.int64))
+    counts = weight.groupby([own["site"], own["tier"]]).sum()
+    own_pages = peaks(own[~small[kept]])
+    return pd.DataFrame({"allocations": counts, "peak_bytes": peaks(own), "own_pages_bytes": own_pages}).reset_index()
+
+
+def _agrees(table: pd.DataFrame, plan: Plan, evidence: Evidence) -> np.ndarray:
+    """Whether each row's tier is the planned one, or one that a phase or the policy chose, or, of an object that is not named, may be."""
+    ordered = _phases(plan) | {key for key, (_, by) in evidence.moved.items() if by == POLICY}
+    allowed = unnamed_tiers(plan)
+    rows = table[["site", "planned", "tier"]].itertuples(index=False)
+    return np.array([tier == planned or (site, tier) in ordered or tier in allowed.get(site, ()) for site, planned, tier in rows], bool)
 
 
 def _phases(plan: Plan) -> set[tuple[str, str]]:

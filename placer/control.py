@@ -30,6 +30,8 @@ STAYS = {
     11: "left on their node by the kernel",
     12: "a system call failed",
 }
+#: This one may pass: a thread blocks all signals while it starts.
+SIGNALS = STAYS[10]
 DONE, MORE, BAD, UNSEEN = 1, 2, 3, 4
 
 _MAGIC = b"TPCTRL"
@@ -62,7 +64,8 @@ CONTROL = np.dtype(
 
 _MAPPED = re.compile(r"^\S+ \S+ \S+ \S+ \S+ +(/.*/control\.\d+\.\d+\.bin)( \(deleted\))?$", re.M)
 _PATIENCE_S = 10.0
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.05, 1.0
+_BLOCKED_S = 1.0  # a thread blocks all signals for moments only, while it forks or starts another
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 1.0
 _POLL_S = 0.0002
 
 
@@ -133,9 +136,8 @@ class ControlledProcess:
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def close(self) -> None:
-        """Unmap and close the file."""
-        del self._control
-        self._map.close()
+        """Close the file; its mapping goes with the last view of it."""
+        del self._control, self._map
         os.close(self._descriptor)
 
     def ask(self, site: str, tier: str, max_bytes: int) -> Answer:
@@ -172,9 +174,8 @@ class ControlledProcess:
 
     def _signalled(self, serial: int, wait_s: float) -> bool:
         """Send the signal to the thread that notices least of it, and wait a while for the answer."""
-        for thread in self._threads():
-            if self._mapped() != str(self.path):  # it has ended, or is another program now
-                raise self._error("it has ended, or runs another program now", "look with `ps`")
+        for thread in self._willing_threads():
+            self._check_same()
             try:
                 threads.send(self.pid, thread.tid, threads.SIGNAL, int(self._control["cookie"][0]))
             except ProcessLookupError:
@@ -187,15 +188,25 @@ class ControlledProcess:
             time.sleep(_POLL_S)
         return True
 
-    def _threads(self) -> list[threads.Thread]:
-        if not threads.handles(self.pid, threads.SIGNAL):
-            raise self._error("it has no handler for SIGTRAP any more, which would kill it", "it set one past the C library; use a plan")
-        found = threads.threads(self.pid, threads.SIGNAL)
-        if not found:
-            raise self._error("all its threads block SIGTRAP", "use a plan with [[move]] at an allocation")
-        if threads.is_stopped(self.pid):
-            raise self._error("it is stopped", f"let it go on: kill -CONT {self.pid}")
-        return found
+    def _willing_threads(self) -> list[threads.Thread]:
+        """The threads that take the signal, once there is one."""
+        until = time.monotonic() + _BLOCKED_S
+        while True:
+            self._check_same()
+            if not threads.handles(self.pid, threads.SIGNAL):
+                raise self._error("it has no handler for SIGTRAP any more, which would kill it", "it set one past the C library; use a plan")
+            if threads.is_stopped(self.pid):
+                raise self._error("it is stopped", f"let it go on: kill -CONT {self.pid}")
+            found = threads.threads(self.pid, threads.SIGNAL)
+            if found:
+                return found
+            if time.monotonic() > until:
+                raise self._error("all its threads block SIGTRAP", "use a plan with [[move]] at an allocation")
+            time.sleep(_POLL_S)
+
+    def _check_same(self) -> None:
+        if self._mapped() != str(self.path):
+            raise self._error("it has ended, or runs another program now", "look with `ps`")
 
     def _answer(self) -> Answer:
         answer = self._control["answer"][0]

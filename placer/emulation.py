@@ -6,6 +6,7 @@ import math
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -28,7 +29,7 @@ from tierprof.profiler.machine import describe
 from tierprof.profiler.skid import cache_folder
 from tierprof.profiler.trace import Trace
 
-_FORMAT = 2
+_FORMAT = 3
 _SLOW = TierSpec("slow", "emulated", factor=2.0)  # the factor is of no account here: the delay ratio is given
 
 # Both arrays are many times larger than a last-level cache. The sizes differ, so that the trace tells the objects apart.
@@ -38,6 +39,11 @@ _SECONDS = 0.9  # of a run that is timed
 _RUNS = 2  # to check the delay ratio that is taken, for each number of threads
 _MAX_STEPS = 3
 _NEAR = 0.03  # relative correction of the delay with which the search ends
+
+# A thread that got less of a core shared it, and others' work cooled its caches while it was held up: delays reached further than they
+# will when the machine is quiet. What was found then is of use, but not for long.
+_QUIET_SHARE = 0.9
+_BUSY_SECONDS = 3600.0
 
 _TRIM = 0.1  # of the rounds at either end: whoever else uses the machine hits some of them hard
 _RESAMPLES = 2000
@@ -66,6 +72,11 @@ class Calibration:
         memory to themselves. The delay ratio is the one with which both are right on average.
     line_ns : float
         What a random read of one thread takes without delay.
+    core_share : float
+        The smallest part of a core that a thread had meanwhile. Much below 1, others used the machine, and the calibration holds for an
+        hour only.
+    made_at : float
+        When it was made, in seconds since 1970.
     """
 
     format: int
@@ -81,6 +92,13 @@ class Calibration:
     crowded_low: float
     crowded_high: float
     line_ns: float
+    core_share: float
+    made_at: float
+
+    @property
+    def quiet(self) -> bool:
+        """Was the machine its own?"""
+        return self.core_share >= _QUIET_SHARE
 
 
 class Factors(NamedTuple):
@@ -101,12 +119,18 @@ class ProbeRun(NamedTuple):
     plain_slow_ns: NDArray[np.float64]
     reads_per_round: int  # of each array and kind
     delay_ns: int
+    asked_s: float  # the length of the run, summed over its threads
 
     @property
     def injected(self) -> float:
         """How many times the slow array's reads took what they would have taken without the delay."""
         all_ns = float(self.slow_ns.sum()) * self.reads_per_round
         return all_ns / (all_ns - self.delay_ns)
+
+    @property
+    def core_share(self) -> float:
+        """The part of a core that each of its threads had."""
+        return float(sum(getattr(self, name).sum() for name in _TIMES)) * self.reads_per_round * 1e-9 / self.asked_s
 
 
 _TIMES = ("fast_ns", "slow_ns", "plain_fast_ns", "plain_slow_ns")
@@ -155,7 +179,8 @@ class Probe:
             raise _failure(f"tierprof-probe ended with status {result.exit_status}")
         found = json.loads(output.read_text(encoding="ascii"))
         fast, slow, plain_fast, plain_slow = (np.array([one[name] for one in found["rounds"]]) for name in _TIMES)
-        return ProbeRun(fast, slow, plain_fast, plain_slow, int(found["reads_per_round"]), total(counters, "emul_delay_ns"))
+        delay_ns = total(counters, "emul_delay_ns")
+        return ProbeRun(fast, slow, plain_fast, plain_slow, int(found["reads_per_round"]), delay_ns, seconds * threads)
 
     def runs(self, delay_ratio: float, *, count: int = _RUNS, threads: int = 1) -> list[ProbeRun]:
         """Run it several times."""
@@ -211,9 +236,10 @@ def _cache_path(machine: str, factor: float) -> Path:
 def _cached(machine: str, factor: float) -> Calibration | None:
     try:
         kept = json.loads(_cache_path(machine, factor).read_text(encoding="utf-8"))
-        return Calibration(**kept) if kept["format"] == _FORMAT else None
+        found = Calibration(**kept) if kept["format"] == _FORMAT else None
     except (OSError, ValueError, TypeError, KeyError):
         return None
+    return found if found is not None and (found.quiet or abs(time.time() - found.made_at) < _BUSY_SECONDS) else None
 
 
 def _keep(calibration: Calibration) -> None:
@@ -264,6 +290,30 @@ def achieved_on_average(probe: Probe, delay_ratio: float) -> float:
     return math.sqrt(math.prod(compare(probe.runs(delay_ratio, count=1, threads=threads)).slow for threads in (1, crowd_size())))
 
 
+def find(probe: Probe, factor: float, machine: str) -> Calibration:
+    """Find the delay for a factor, and measure what it does."""
+    ratio = search(factor, lambda tried: achieved_on_average(probe, tried))
+    alone, crowded = probe.runs(ratio), probe.runs(ratio, threads=crowd_size())
+    found, many = compare(alone), compare(crowded)
+    return Calibration(
+        format=_FORMAT,
+        machine=machine,
+        factor=factor,
+        delay_ratio=ratio,
+        achieved=found.slow,
+        low=found.low,
+        high=found.high,
+        injected=float(np.mean([run.injected for run in alone])),
+        fast_factor=found.fast,
+        crowded=many.slow,
+        crowded_low=many.low,
+        crowded_high=many.high,
+        line_ns=float(np.median(np.concatenate([run.plain_slow_ns for run in alone]))),
+        core_share=min(run.core_share for run in (*alone, *crowded)),
+        made_at=time.time(),
+    )
+
+
 def calibrate(factor: float, *, anew: bool = False) -> Calibration:
     """The calibration for a factor: kept from before, or measured now, which takes about ten seconds.
 
@@ -283,25 +333,7 @@ def calibrate(factor: float, *, anew: bool = False) -> Calibration:
     known = None if anew else _cached(machine, factor)
     if known is not None:
         return known
-    crowd = crowd_size()
     with prepared_probe() as probe:
-        ratio = search(factor, lambda tried: achieved_on_average(probe, tried))
-        alone, crowded = probe.runs(ratio), probe.runs(ratio, threads=crowd)
-    found, many = compare(alone), compare(crowded)
-    calibration = Calibration(
-        format=_FORMAT,
-        machine=machine,
-        factor=factor,
-        delay_ratio=ratio,
-        achieved=found.slow,
-        low=found.low,
-        high=found.high,
-        injected=float(np.mean([run.injected for run in alone])),
-        fast_factor=found.fast,
-        crowded=many.slow,
-        crowded_low=many.low,
-        crowded_high=many.high,
-        line_ns=float(np.median(np.concatenate([run.plain_slow_ns for run in alone]))),
-    )
+        calibration = find(probe, factor, machine)
     _keep(calibration)
     return calibration

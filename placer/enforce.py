@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from tierprof.base.errors import PlanError, TierError
+from tierprof.base.errors import PlanError, TierError, TraceError
 from tierprof.placer.achieved import PLAN_TEXT
 from tierprof.placer.binary import write_plan, write_recipes
 from tierprof.placer.emulation import calibrate
@@ -94,10 +94,28 @@ def recipes_of(plan: Plan) -> pa.Table | None:
     TraceError
         If the trace is not there any more, and an emulated tier needs it.
     """
+    path = _trace_path(plan)
+    if path is None or all(tier.kind != "emulated" for tier in plan.tiers):
+        return None
+    trace = Trace.open(path)
+    return trace.table("recipes") if trace.has("recipes") else None
+
+
+def profiled_command(plan: Plan) -> list[str] | None:
+    """The command of the run that the plan was made of; None if that is not known any more."""
+    path = _trace_path(plan)
+    try:
+        command = Trace.open(path).meta.get("command") if path is not None else None
+    except TraceError:
+        return None
+    return [str(word) for word in command] if isinstance(command, list) and command else None
+
+
+def _trace_path(plan: Plan) -> Path | None:
+    """Where the trace lies that the plan was made of: as it says, or so beside the plan; None if it names none."""
     name = plan.provenance.get("trace")
-    if name is None or all(tier.kind != "emulated" for tier in plan.tiers):
+    if name is None:
         return None
     path = Path(str(name))
     beside = plan.path.parent / path if plan.path is not None else path
-    trace = Trace.open(beside if beside.exists() else path)
-    return trace.table("recipes") if trace.has("recipes") else None
+    return beside if beside.exists() else path

@@ -11,15 +11,16 @@ from typing import NamedTuple
 import pandas as pd
 
 from tierprof.base.errors import TierprofError
-from tierprof.placer.control import DONE, UNSEEN, Answer, ControlledProcess
+from tierprof.placer.control import DONE, SIGNALS, UNSEEN, Answer, ControlledProcess
 from tierprof.profiler.modules import Images
-from tierprof.profiler.names import POOL_NAME, site_name
+from tierprof.profiler.names import site_name
 from tierprof.profiler.raw import read_meta
 from tierprof.profiler.sites import Heap, site_frames
 from tierprof.profiler.symbols import Symboliser
 
 _KEY = re.compile(r"[0-9a-f]{4,32}")
 _LONGEST_PAUSE_S = 0.5
+_TRIES, _TRY_AGAIN_S = 50, 0.02
 
 Report = Callable[[int, int], None]
 
@@ -64,7 +65,7 @@ class MoveResult:
         """Take one answer into account; what stays and what is left is told anew by each."""
         self.bytes_moved += answer.moved_bytes
         self.bytes_left = answer.left_bytes
-        self.stays = {why: max(size, self.stays.get(why, 0)) for why, size in answer.stay_bytes.items()}
+        self.stays = answer.stay_bytes
         self.chunks += answer.chunks
         self.frozen_s += answer.frozen_s
         self.worst_freeze_s = max(self.worst_freeze_s, answer.worst_s)
@@ -107,7 +108,7 @@ def move_site(
     TierprofError
         As `ControlledProcess.ask`.
     """
-    result = MoveResult()
+    result, tries = MoveResult(), 0
     began = time.monotonic()
     with process:
         while True:
@@ -117,6 +118,10 @@ def move_site(
             result.seconds = time.monotonic() - began
             if report is not None:
                 report(result.bytes_moved, result.bytes_left)
+            if SIGNALS in answer.stay_bytes and tries < _TRIES:
+                tries += 1
+                time.sleep(_TRY_AGAIN_S)
+                continue
             used_up = max_bytes is not None and result.bytes_moved >= max_bytes
             if answer.state == DONE or answer.left_bytes == 0 or answer.moved_bytes == 0 or used_up:
                 return result
@@ -208,5 +213,5 @@ def _sites(process: ControlledProcess) -> list[Site]:
         heap.add_site(site, modules)
     heap.allocations = pd.DataFrame({"site": pd.Series(dtype="int64"), "size_bytes": pd.Series(dtype="float64")})
     frames = site_frames(heap, Symboliser(Images()))
-    names = [POOL_NAME if row in heap.pools else site_name(stack) for row, stack in enumerate(frames)]
+    names = [heap.pools.get(row) or site_name(stack) for row, stack in enumerate(frames)]
     return [Site(key, name) for key, name in zip(heap.keys, names, strict=True)]

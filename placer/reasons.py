@@ -62,7 +62,7 @@ def reason_of(row: Mapping[str, Any], plan: Plan, evidence: Evidence) -> str:
         return _absent(row, evidence)
     told = [_elsewhere(row, planned, evidence)] if row["tier"] != row["planned"] else []
     told += [_astray(row, plan.tier(row["tier"]) if row["tier"] in {own.name for own in plan.tiers} else None)]
-    told += [_untouched(row), _inherited(row, evidence)]
+    told += [_untouched(row), _inherited(row, evidence), _too_small(row, planned, evidence)]
     return "; ".join(text for text in told if text)
 
 
@@ -90,14 +90,17 @@ def _failed(_row: Mapping[str, Any], planned: TierSpec, evidence: Evidence) -> s
 def _mapped(row: Mapping[str, Any], planned: TierSpec, evidence: Evidence) -> str | None:
     if planned.folder is None or (str(row["site"]), str(row["tier"])) not in evidence.mapped:
         return None
-    return f"a mapping of the program's own, of a kind that a tier in a folder ({planned.name}) cannot hold"
+    counted = evidence.tiers.loc[planned.name]
+    full = pd.notna(counted["capacity_bytes"]) and counted["peak_bytes"] + row["peak_bytes"] > counted["capacity_bytes"]
+    why = f"a mapping of the program's own, of a kind that a tier in a folder ({planned.name}) cannot hold"
+    return f"{why}, or for which it had no room" if full else why
 
 
 def _spilled(_row: Mapping[str, Any], planned: TierSpec, evidence: Evidence) -> str | None:
     counted = evidence.tiers.loc[planned.name]
     if not counted["spilled_allocations"] > 0:
         return None
-    spilled = f"{counted['spilled_allocations']} allocations ({format_bytes(counted['spilled_bytes'])}) of all objects went on"
+    spilled = f"{int(counted['spilled_allocations'])} allocations ({format_bytes(counted['spilled_bytes'])}) of all objects went on"
     held = format_bytes(counted["peak_bytes"])
     if pd.notna(counted["capacity_bytes"]):
         return f"{planned.name} was full ({held} of {format_bytes(counted['capacity_bytes'])}): {spilled}"
@@ -106,7 +109,7 @@ def _spilled(_row: Mapping[str, Any], planned: TierSpec, evidence: Evidence) -> 
 
 def _foreign(_row: Mapping[str, Any], _planned: TierSpec, evidence: Evidence) -> str | None:
     text = evidence.note(_FOREIGN_MALLOC)
-    return None if text is None else f"only its mappings can be placed, because malloc is not the C library's: {text}"
+    return None if text is None else f"malloc is not the C library's: {text}"
 
 
 #: The first that applies is told.
@@ -145,3 +148,11 @@ def _untouched(row: Mapping[str, Any]) -> str:
 def _inherited(row: Mapping[str, Any], evidence: Evidence) -> str:
     size = evidence.inherited_bytes.get(str(row["site"]), 0)
     return f"forked children held {format_bytes(size)} of it, as copies of their own where they wrote" if size > 0 else ""
+
+
+def _too_small(row: Mapping[str, Any], planned: TierSpec, evidence: Evidence) -> str:
+    """Beside the large allocations of a site, its small ones; those that are wanted in DRAM are there."""
+    small = evidence.small_bytes.get(str(row["site"]), 0.0)
+    if planned.kind == "dram" or not small > 0:
+        return ""
+    return f"those smaller than {format_bytes(evidence.threshold_bytes)} ({format_bytes(small)}, estimated) stay in the C library's heap"

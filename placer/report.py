@@ -15,6 +15,7 @@ from tierprof.placer.measure import interval_of
 from tierprof.placer.pack import trace_demand
 from tierprof.placer.plan import Plan
 from tierprof.placer.predict.prediction import Prediction, is_exact, predict_trace
+from tierprof.placer.report_achieved import Achieved, achieved_of
 from tierprof.placer.tiers import parse_tier
 from tierprof.placer.values import Contribution, Values, value_objects
 from tierprof.profiler.trace import Trace
@@ -51,6 +52,7 @@ class Report:
     model_facts: str  # where the model's knowledge comes from, in a sentence
     prediction: Prediction | None = None  # on other memory; of an exact trace only
     no_prediction: str = ""  # why an exact trace has none
+    achieved: Achieved | None = None  # of a run under a plan
 
     @property
     def budget_bytes(self) -> int | None:
@@ -99,7 +101,8 @@ def build_report(
     rows.sort(key=lambda row: (-_best_known_cost(row), -row.stall_share, -row.peak_bytes))
     none_s, loss = _whole_runs(table)
     peak_bytes = trace_demand(trace).peak_bytes
-    return Report(trace, plan, rows, peak_bytes, slow_spec, none_s, loss, _model_facts(model), prediction, no_prediction)
+    achieved = achieved_of(trace)
+    return Report(trace, plan, rows, peak_bytes, slow_spec, none_s, loss, _model_facts(model), prediction, no_prediction, achieved)
 
 
 def _predict(trace: Trace, plan: Plan | None, machine: str | Path | None) -> tuple[Prediction | None, str]:

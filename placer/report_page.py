@@ -14,6 +14,7 @@ from tierprof.models.dataset import program_name
 from tierprof.placer import plots
 from tierprof.placer.predict.section import prediction_section
 from tierprof.placer.report import Report, ReportRow
+from tierprof.placer.report_achieved import achieved_section
 from tierprof.placer.timeline import live_timeline
 
 MOST_OBJECTS = 20
@@ -50,6 +51,7 @@ def _context(report: Report) -> dict[str, Any]:
         "shares": _shares(meta.get("shares") or {}),
         "has_shares": meta.get("source") != "exact",
         "elsewhere": None if report.prediction is None else prediction_section(report.prediction),
+        "achieved": None if report.achieved is None else achieved_section(report.achieved),
         "objects": _rows(report, shown),
         "objects_lead": _objects_lead(report, shown),
         "has_costs": any(row.measured or row.predicted_s is not None for row in shown),

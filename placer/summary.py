@@ -71,13 +71,29 @@ def summary_lines(trace: Trace) -> list[str]:
         return []
     lines = [_line(row) for row in tier_summary(trace, plan).to_dict("records")]
     objects = objects_achieved(trace, plan)
-    there = objects[objects["tier"].notna()]
-    differing, absent = there.loc[~there["as_planned"], "site"].nunique(), int(objects["tier"].isna().sum())
-    if differing or absent:
-        met = f"{absent} were never allocated" if absent else ""
-        moved = f"{differing} of {len(plan.objects)} planned objects were not where they were planned" if differing else ""
-        lines.append(f"{', '.join(part for part in (moved, met) if part)}: `tierprof where {trace.path}` says why")
+    told = difference_lines(objects)
+    if told:
+        lines.append(f"{', '.join(told)}: `tierprof where {trace.path}` says why")
     return lines
+
+
+def difference_lines(objects: pd.DataFrame) -> list[str]:
+    """How many objects were not where they were planned, and how many were nowhere; nothing if there are none.
+
+    Parameters
+    ----------
+    objects
+        Of `tierprof.placer.achieved.compare`.
+    """
+    there = objects["tier"].notna()
+    differing = objects.loc[there & ~objects["as_planned"], "site"].nunique()
+    absent = int((~there & ~objects["as_planned"]).sum())
+    told = []
+    if differing:
+        told.append("1 object was not where it was planned" if differing == 1 else f"{differing} objects were not where they were planned")
+    if absent:
+        told.append("1 object of the plan was not met" if absent == 1 else f"{absent} objects of the plan were not met")
+    return told
 
 
 def decision_lines(trace: Path) -> list[str]:

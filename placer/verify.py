@@ -11,13 +11,15 @@ import pandas as pd
 import pyarrow as pa
 
 from tierprof.base.errors import CommandError
-from tierprof.models.bootstrap import Interval, difference_interval, median_interval
+from tierprof.models.bootstrap import CONFIDENCE, Interval, median_interval
+from tierprof.models.shift import shift_interval
 from tierprof.placer.achieved import PLAN_TEXT, counters_of, objects_achieved, tiers_achieved
 from tierprof.placer.baseline_plans import all_fast
 from tierprof.placer.binary import tier_order
 from tierprof.placer.enforce import enforcement_env
 from tierprof.placer.plan import Plan
 from tierprof.placer.planned_run import PlannedRun, check_not_stopped, run_under_plan, run_without_plan
+from tierprof.placer.summary import difference_lines
 from tierprof.profiler.convert import convert
 from tierprof.profiler.launch import LaunchOptions, launch
 from tierprof.profiler.trace import Trace, create_trace_folder
@@ -47,6 +49,8 @@ class Verification:
         What each tier served, and where each object was found, in one recorded run (placer/achieved.py).
     repeats
         Timed runs of each kind.
+    confidence
+        How often an interval of `measured` or `over_default` holds the truth: with fewer than four runs of each kind less than 0.95.
     """
 
     predicted_s: float | None
@@ -58,11 +62,17 @@ class Verification:
     tiers: pd.DataFrame
     objects: pd.DataFrame
     repeats: int
+    confidence: float
+
+    @property
+    def effect_judged(self) -> bool:
+        """Whether there is a prediction, and an interval that is sure enough to hold it against."""
+        return self.predicted_s is not None and self.confidence >= CONFIDENCE
 
     @property
     def effect_as_predicted(self) -> bool:
-        """Whether the measured interval holds the prediction; without a prediction there is nothing to miss."""
-        return self.predicted_s is None or not self.measured.excludes(self.predicted_s)
+        """Whether the measured interval holds the prediction; what cannot be judged is no miss."""
+        return not self.effect_judged or self.predicted_s is None or not self.measured.excludes(self.predicted_s)
 
     @property
     def misplaced(self) -> pd.DataFrame:
@@ -98,17 +108,24 @@ class Verification:
         """What is wrong, one line each; a single line that says so if nothing is."""
         wrong = []
         if not self.misplaced.empty:
-            wrong.append(f"places differ: {self.misplaced['site'].nunique()} objects were not where they were planned")
+            wrong.append(f"places differ: {difference_lines(self.objects)[0]}")
         if self.too_few_met:
-            wrong.append(f"objects missing: {len(self.never_allocated)} of the plan were never allocated, more than a tenth of its bytes")
+            wrong.append(
+                f"objects missing: more than a tenth of the plan's bytes was never allocated ({len(self.never_allocated)} of its objects)"
+            )
         if not self.over_capacity.empty:
             wrong.append(f"over capacity: {', '.join(self.over_capacity['tier'])} held more than the plan allows")
         if not self.effect_as_predicted:
             wrong.append("effect differs: the measured interval does not hold what the plan predicts")
         if wrong:
             return [f"not verified, {line}" for line in wrong]
-        effect = "it predicts no effect" if self.predicted_s is None else "the effect is as predicted"
-        return [f"verified: every object was where it was planned, and {effect}"]
+        every = "every object" if self.never_allocated.empty else "every object that was allocated"
+        return [f"verified: {every} was where it was planned, and {self._effect()}"]
+
+    def _effect(self) -> str:
+        if self.predicted_s is None:
+            return "it predicts no effect"
+        return "the effect is as predicted" if self.effect_judged else "the effect is not judged: that takes 4 runs of each kind"
 
 
 def predicted_loss(plan: Plan) -> float | None:
@@ -165,9 +182,10 @@ def verify_plan(
             _check_status(run, status)
             cpu_s[kind].append(run.cpu_s)
             on_run()
-    measured, over_default = (difference_interval(cpu_s[WITH], cpu_s[other]) for other in (WITHOUT, DEFAULT))
+    measured, over_default = (shift_interval(cpu_s[WITH], cpu_s[other]) for other in (WITHOUT, DEFAULT))
     with_s, without_s, default_s = (median_interval(cpu_s[kind]) for kind in KINDS)
-    return Verification(predicted_loss(plan), measured, over_default, with_s, without_s, default_s, tiers, objects, repeats)
+    effects = predicted_loss(plan), measured.interval, over_default.interval
+    return Verification(*effects, with_s, without_s, default_s, tiers, objects, repeats, measured.confidence)
 
 
 def _record(plan: Plan, command: Sequence[str], recipes: pa.Table | None, folder: Path) -> tuple[pd.DataFrame, pd.DataFrame, int]:

@@ -7,9 +7,6 @@ from typing import NamedTuple
 
 _NAME_LENGTH = 100
 
-# The one pool that the shim knows (native/shim/pools.c): CPython's arenas, whoever made it grow.
-POOL_NAME = "CPython's small objects"
-
 # Words in a function's name that make it a supplier of memory, whoever wrote it: malloc, PyMem_RawRealloc, GB_malloc_memory,
 # operator new, std::vector::_M_realloc_insert, mmap, aligned_alloc, igraph_vector_reserve, strdup.
 _ALLOCATOR = re.compile(

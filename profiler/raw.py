@@ -99,7 +99,10 @@ _SITE_FIXED = struct.Struct("<IIQQII")
 _NOTE_FIXED = struct.Struct("<IIQ")
 _EXIT_FIXED = struct.Struct("<Q")
 
-_SITE_TRUNCATED, _SITE_NAMED, _SITE_POOL = 1, 2, 4
+_SITE_TRUNCATED, _SITE_NAMED, _SITE_POOL, _SITE_ALLOCATOR_SHIFT = 1, 2, 4, 8
+
+# By enum tp_allocator; without one the pool is the only one that the shim knows (native/shim/pools.c).
+_POOLS = ("CPython's small objects", "the program's own malloc", "jemalloc's memory", "mimalloc's memory", "tcmalloc's memory")
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ class MetaSite:
     tier: int
     truncated: bool
     named: bool  # by the plan
-    pool: bool  # pieces that a known allocator maps and carves small objects out of
+    pool: str  # the allocator that maps these pieces and carves objects out of them; empty: the site is a call stack
     frames: np.ndarray
 
 
@@ -323,7 +326,8 @@ def _add(stream: MetaStream, kind: int, payload: bytes) -> None:
         site, n_frames, key_hi, key_lo, tier, flags = _SITE_FIXED.unpack_from(payload)
         frames = np.frombuffer(payload, FRAME, n_frames, _SITE_FIXED.size)
         key = f"{key_hi:016x}{key_lo:016x}"
-        truncated, named, pool = (bool(flags & bit) for bit in (_SITE_TRUNCATED, _SITE_NAMED, _SITE_POOL))
+        truncated, named = bool(flags & _SITE_TRUNCATED), bool(flags & _SITE_NAMED)
+        pool = _POOLS[min(flags >> _SITE_ALLOCATOR_SHIFT, len(_POOLS) - 1)] if flags & _SITE_POOL else ""
         stream.sites[site] = MetaSite(site, key, tier, truncated, named, pool, frames)
     elif kind == _NOTE:
         code, value, time_ns = _NOTE_FIXED.unpack_from(payload)

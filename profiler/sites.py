@@ -10,7 +10,7 @@ import pandas as pd
 from tierprof.base.errors import TraceError
 from tierprof.profiler import places
 from tierprof.profiler.allocations import BIRTHS, COLUMNS, KINDS, MOVE, SLAB_TOTAL, WHERE, layers, live_at, match_records
-from tierprof.profiler.names import POOL_NAME, Frame, own_frame, site_name
+from tierprof.profiler.names import Frame, own_frame, site_name
 from tierprof.profiler.raw import MetaSite, MetaStream, read_allocations, read_meta
 from tierprof.profiler.symbols import Symbol, Symboliser
 
@@ -55,7 +55,7 @@ class Heap:
     keys: list[str] = field(default_factory=list)
     stacks: list[list[Place]] = field(default_factory=list)
     truncated: list[bool] = field(default_factory=list)
-    pools: set[int] = field(default_factory=set)  # rows whose site is a pool of small objects
+    pools: dict[int, str] = field(default_factory=dict)  # rows whose site is an allocator's pool, with its name
     damage: list[str] = field(default_factory=list)
     notes: list[tuple[int, str]] = field(default_factory=list)
     ended: bool = True
@@ -70,7 +70,7 @@ class Heap:
             places = [(modules.get(int(frame["module"]), ""), int(frame["offset"])) for frame in site.frames]
             row = self._add(site.key, places, site.truncated)
             if site.pool:
-                self.pools.add(row)
+                self.pools[row] = site.pool
         return row
 
     def unknown_site(self) -> int:
@@ -304,7 +304,7 @@ def sites_table(heap: Heap, frames: list[list[Frame]]) -> pd.DataFrame:
             "site": np.arange(len(heap.keys), dtype=np.int32),
             "key": pd.Series(heap.keys, dtype=object),
             "kind": _site_kinds(heap),
-            "name": [POOL_NAME if row in heap.pools else site_name(stack) for row, stack in enumerate(frames)],
+            "name": [heap.pools.get(row) or site_name(stack) for row, stack in enumerate(frames)],
             "function": [frame.function or frame.short for frame in own],
             "file": [frame.file for frame in own],
             "line": np.array([frame.line for frame in own], np.int32),

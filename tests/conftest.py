@@ -6,7 +6,7 @@ import platform
 import shutil
 import struct
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -116,6 +116,48 @@ def run_shim(tmp_path: Path, shim_library: Path) -> RunShim:
         return ShimRun(raw, subprocess.run(command, check=False, env=environment, **settings))  # type: ignore[call-overload]
 
     return run_one
+
+
+class MovedProgram:
+    """A program that runs under the shim with tiers, says "ready", and ends when its standard input does."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", raw: Path) -> None:
+        self.process = process
+        self.raw = raw
+
+    @property
+    def pid(self) -> int:
+        """The program's process number."""
+        return self.process.pid
+
+    def finish(self) -> str:
+        """Let it end in order; what it printed after "ready"."""
+        output, _ = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, output
+        return str(output.decode())
+
+
+@pytest.fixture
+def start_moved(tmp_path: Path, shim_library: Path) -> Iterator[Callable[..., MovedProgram]]:
+    """`start_moved(plan_bytes, program, *args, env={})`: start it, and wait until it is ready to have its objects moved."""
+    started: list[MovedProgram] = []
+
+    def start(plan: bytes, program: Path, *args: str, env: Mapping[str, str] | None = None) -> MovedProgram:
+        raw, file = tmp_path / f"raw-{len(started)}", tmp_path / f"plan-{len(started)}.bin"
+        raw.mkdir()
+        file.write_bytes(plan)
+        own = {"LD_PRELOAD": str(shim_library), "TIERPROF_DIR": str(raw), "TIERPROF_PLAN": str(file), **(env or {})}
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+        process = subprocess.Popen([str(program), *args], env={**os.environ, **own}, **pipes)  # type: ignore[call-overload]
+        started.append(MovedProgram(process, raw))
+        assert process.stdout.readline() == b"ready\n"
+        return started[-1]
+
+    yield start
+    for program in started:
+        if program.process.poll() is None:
+            program.process.kill()
+            program.process.communicate()
 
 
 def _perf_refusal() -> str | None:

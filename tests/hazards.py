@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 
 def _read(source: Path) -> Hazard:
     head = source.read_text(encoding="utf-8")[:1000]
-    status, flags = (re.search(rf"^[ */]*{what}: (.*)$", head, re.MULTILINE) for what in ("Status", "Flags"))
+    status, flags = (re.search(rf"\b{what}: (.*)$", head, re.MULTILINE) for what in ("Status", "Flags"))
     return Hazard(
         source.stem,
         source,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tierprof.base.errors import TierprofError
 from tierprof.base.units import parse_seconds, parse_size_bytes
+from tierprof.placer.tiers import KINDS
 from tierprof.profiler.command import CommandFacts
 
 if TYPE_CHECKING:
@@ -20,18 +21,19 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 
-_EVERY_S, _STAY_S, _RATE_BYTES_PER_S = 2.0, 30.0, 256 << 20
-_ONLINE_FLAGS = ("every", "move_rate", "stay")
+_TIER_HELP = f"a tier beside or instead of the plan's, like slow=emulated:2.5; SPEC is one of {', '.join(KINDS)}"
+_INTERVAL_S, _STAY_S, _RATE_BYTES_PER_S = 2.0, 30.0, 256 << 20
+_ONLINE_FLAGS = ("interval", "move_rate", "stay")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of placement."""
     add = parser.add_argument_group("placement").add_argument
     add("--plan", type=Path, metavar="PLAN", help="place the program's objects as this plan says")
-    add("--tier", action="append", default=[], metavar="NAME=SPEC", help="a tier beside or instead of the plan's: slow=emulated:2.5")
+    add("--tier", action="append", default=[], metavar="NAME=SPEC", help=_TIER_HELP)
     what = "while the program runs, move what it waits for to the fastest tier, and what it does not to the slowest"
     add("--online", action="store_true", help=f"{what} (off unless given)")
-    add("--every", type=parse_seconds, metavar="TIME", help="with --online: from one decision to the next (default 2s)")
+    add("--interval", type=parse_seconds, metavar="TIME", help="with --online: from one decision to the next (default 2s)")
     add("--move-rate", type=_parse_rate, metavar="SIZE/s", help="with --online: move at most so much (default 256MiB/s)")
     add("--stay", type=parse_seconds, metavar="TIME", help="with --online: what moved is not moved back for so long (default 30s)")
 
@@ -120,7 +122,7 @@ def _beside(args: argparse.Namespace, plan: "Plan", placement: RunPlacement) -> 
     limits = limits_of(plan, rate, _STAY_S if args.stay is None else args.stay)
 
     def make(raw: Path) -> OnlinePolicy:
-        placement.online.append(OnlinePolicy(plan, limits, args.every or _EVERY_S, raw))
+        placement.online.append(OnlinePolicy(plan, limits, args.interval or _INTERVAL_S, raw))
         return placement.online[-1]
 
     return make

@@ -31,7 +31,14 @@ WORKLOADS = (
     Workload("coreness_igraph", "rounds", {17: 4, 18: 2}),
 )
 
+#: Programs whose memory is millions of small objects; needs `pip install networkit`.
+SMALL_OBJECTS = (
+    Workload("pagerank_networkit", "solutions", {18: 5}),
+    Workload("bfs_networkit", "sources", {18: 50}),
+    Workload("betweenness_networkit", "samples", {18: 20}),
+)
+
 
 def workload(name: str) -> Workload:
     """The workload of that name."""
-    return next(one for one in WORKLOADS if one.name == name)
+    return next(one for one in (*WORKLOADS, *SMALL_OBJECTS) if one.name == name)

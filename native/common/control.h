@@ -38,6 +38,7 @@ enum tp_stay {
     TP_STAY_SIGNALS,   /* a thread blocks SIGSEGV, so its writers could not be kept waiting */
     TP_STAY_NODE,      /* the kernel left pages on their node */
     TP_STAY_FAILED,    /* a system call failed: see the error */
+    TP_STAY_WAITED,    /* a thread waits in it for a lock that processes share */
     TP_STAYS = 16
 };
 

@@ -105,10 +105,25 @@ static inline int tp_raw_extend(int fd, uint64_t offset, uint64_t size) {
     return 0;
 }
 
+/* Where the shim's own next mapping is asked for: far below where the kernel would put it. There it would
+ * fill the holes that the program leaves on purpose: who unmaps a range to map it anew with MAP_FIXED, or
+ * unmaps a middle first and the whole later, would take the shim's tables away. Only a hint, so an address
+ * space with other bounds does no harm. One for all files that include this. */
+__attribute__((weak)) uintptr_t tp_raw_next_aside;
+
+static inline void *tp_raw_aside(size_t size) {
+    const uintptr_t start = (uintptr_t)3 << 44, page_bytes = 4096;
+    uintptr_t unset = 0, bytes = (size + page_bytes - 1) & ~(page_bytes - 1);
+    /* As hard to guess as the address of this very variable. */
+    uintptr_t first = start + (((uintptr_t)&tp_raw_next_aside >> 12 & 0xfffff) << 21);
+    __atomic_compare_exchange_n(&tp_raw_next_aside, &unset, first, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+    return (void *)__atomic_fetch_add(&tp_raw_next_aside, bytes, __ATOMIC_RELAXED);
+}
+
 /* Zeroed memory for the shim's own tables; NULL without. */
 static inline void *tp_raw_pages(size_t size) {
-    void *pages =
-        tp_raw_mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *pages = tp_raw_mmap(tp_raw_aside(size), size, PROT_READ | PROT_WRITE,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return pages == MAP_FAILED ? NULL : pages;
 }
 

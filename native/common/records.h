@@ -126,7 +126,16 @@ struct tp_meta_site {
     uint64_t key_hi, key_lo;
     uint32_t tier;  /* what the plan said */
     uint32_t flags; /* 1: stack cut short; 2: named by the plan; 4: a pool of small objects, cut at its
-                       allocator */
+                       allocator; from bit 8 on: which one (enum tp_allocator) */
+};
+
+/* An allocator that is linked into the program. */
+enum tp_allocator {
+    TP_ALLOCATOR_NONE = 0,
+    TP_ALLOCATOR_OTHER = 1,
+    TP_ALLOCATOR_JEMALLOC = 2,
+    TP_ALLOCATOR_MIMALLOC = 3,
+    TP_ALLOCATOR_TCMALLOC = 4,
 };
 
 struct tp_meta_frame {

@@ -80,14 +80,32 @@ static int tpi_advise_shared(uintptr_t start, size_t size, int advice) {
     case MADV_REMOVE: /* is for shared memory only */
         errno = EINVAL;
         return -1;
+    case MADV_DONTDUMP: /* nothing holds for a part of a huge page */
+        if (tpi_madvise((void *)start, size, advice) == 0) return 0;
+        /* fall through */
     case MADV_WIPEONFORK:
+    case MADV_DONTFORK: /* a forked child's copy would be there all the same */
     case MADV_GUARD_INSTALL:
         if (tp_place_make_private((void *)start, size)) return tpi_madvise((void *)start, size, advice);
         errno = ENOMEM;
         return -1;
-    default: /* hints, about which kinds of memory differ in what they take */
+    case MADV_NORMAL: /* hints, about which kinds of memory differ in what they take, and for which parts */
+    case MADV_RANDOM:
+    case MADV_SEQUENTIAL:
+    case MADV_WILLNEED:
+    case MADV_DODUMP:
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
+    case MADV_MERGEABLE:
+    case MADV_UNMERGEABLE:
+    case MADV_COLD:
+    case MADV_PAGEOUT:
+    case MADV_POPULATE_READ: /* there is no page that is not there */
+    case MADV_POPULATE_WRITE:
         tpi_madvise((void *)start, size, advice);
         return 0;
+    default:
+        return tpi_madvise((void *)start, size, advice);
     }
 }
 

@@ -51,11 +51,12 @@ static bool tpi_on_trap(siginfo_t *info, ucontext_t *context) {
         return false;
     tp_guard guard;
     if (context == NULL || !tp_guard_enter(&guard)) return true;
-    if (tp_process_ready(&guard)) {
+    if (tp_process_ready(&guard) && tp_move_enter_handler(&guard)) {
         if (info->si_code == SI_TIMER)
             tp_phases_tick(&guard);
         else
             tpi_answer(&guard);
+        tp_move_leave_handler(&guard);
     }
     tp_guard_leave(&guard);
     return true;
@@ -105,8 +106,8 @@ void tp_control_start(tp_guard *guard) {
 }
 
 void tp_control_fork_child(tp_guard *guard) {
-    if (tpi_cookie == 0) return;
     tp_move_fork_child();
+    if (tpi_cookie == 0) return;
     tpi_open();
     tp_phases_fork_child();
 }

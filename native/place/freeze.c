@@ -2,22 +2,22 @@
 #include "freeze.h"
 
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
 
 #include "../shim/meta.h"
 #include "../shim/process.h"
+#include "devices.h"
 #include "held.h"
 #include "pages.h"
 #include "signals.h"
 #include "sigmasks.h"
 #include "uffd.h"
 
-#define TPI_ALL_SIGNALS UINT64_MAX
-
 static struct tpi_uffd tpi_uffd = {.fd = -1};
-static int tpi_signals_known; /* of the threads' masks: 0: not looked at, 1: SIGSEGV may be used, -1: not */
+static bool tpi_asked; /* for userfaultfd, in this move */
 
 /* What is frozen by mprotect. The generation is odd while it is. */
 static struct {
@@ -72,9 +72,10 @@ static void tpi_tell_unsafe(const char *why) {
     tp_meta_note(&guard, TP_NOTE_MOVE_UNSAFE, 0, why);
 }
 
-void tpi_freezer_open(void) {
+static void tpi_open(void) {
+    if (tpi_asked) return;
+    tpi_asked = true;
     tpi_uffd = tpi_uffd_open();
-    tpi_signals_known = 0;
     if (tpi_uffd.fd >= 0 && tpi_uffd.user_only)
         tpi_tell_unsafe("system calls that write into what is being moved fail meanwhile, because "
                         "vm.unprivileged_userfaultfd is 0");
@@ -82,6 +83,7 @@ void tpi_freezer_open(void) {
 
 void tpi_freezer_close(void) {
     tpi_uffd_close(&tpi_uffd);
+    tpi_asked = false;
 }
 
 static void tpi_end_protection(void) {
@@ -90,9 +92,7 @@ static void tpi_end_protection(void) {
 }
 
 static enum tp_stay tpi_protect(const struct tpi_freeze *freeze, int *error) {
-    if (tpi_signals_known == 0)
-        tpi_signals_known = tpi_signal_claim(SIGSEGV, tpi_on_fault) && !tpi_sigmasks_have(SIGSEGV) ? 1 : -1;
-    if (tpi_signals_known < 0) return TP_STAY_SIGNALS;
+    if (!tpi_signal_claim(SIGSEGV, tpi_on_fault) || tpi_sigmasks_have(SIGSEGV)) return TP_STAY_SIGNALS;
     tpi_tell_unsafe("system calls that write into what is being moved fail meanwhile: userfaultfd does not "
                     "protect such memory here");
     tpi_frozen.start = (uintptr_t)freeze->start;
@@ -104,22 +104,27 @@ static enum tp_stay tpi_protect(const struct tpi_freeze *freeze, int *error) {
     return TP_STAY_FAILED;
 }
 
-static void tpi_set_mask(uint64_t mask, uint64_t *old) {
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, old, sizeof mask);
-}
-
 static enum tp_stay tpi_keep_out(struct tpi_freeze *freeze, int *error) {
     if (tpi_unprotected()) return TP_STAY_NONE;
-    freeze->by_uffd = tpi_uffd_protect(&tpi_uffd, freeze->start, freeze->size);
-    return freeze->by_uffd ? TP_STAY_NONE : tpi_protect(freeze, error);
+    tpi_open();
+    int refused = tpi_uffd_protect(&tpi_uffd, freeze->start, freeze->size);
+    freeze->by_uffd = refused == 0;
+    if (refused == EBUSY) return TP_STAY_PROTECTED; /* the program serves its faults itself */
+    return refused == 0 ? TP_STAY_NONE : tpi_protect(freeze, error);
 }
 
+/* Devices write past all protection. Asked when nobody can begin a read into the range any more: what is on
+ * its way by now has its descriptor open. */
 enum tp_stay tpi_freeze_begin(struct tpi_freeze *freeze, char *start, size_t size, int *error) {
     *freeze = (struct tpi_freeze){.start = start, .size = size, .begun_ns = tp_now_ns()};
-    tpi_set_mask(TPI_ALL_SIGNALS, &freeze->mask);
     enum tp_stay stay = tpi_keep_out(freeze, error);
-    if (stay != TP_STAY_NONE) tpi_set_mask(freeze->mask, NULL);
-    return stay;
+    if (stay != TP_STAY_NONE || !tpi_devices_may_write()) return stay;
+    tpi_freeze_end(freeze, false);
+    return TP_STAY_LOCKED;
+}
+
+bool tpi_freeze_holds(const struct tpi_freeze *freeze) {
+    return !freeze->by_uffd || tpi_uffd_holds(&tpi_uffd, freeze->start, freeze->size);
 }
 
 uint64_t tpi_freeze_end(struct tpi_freeze *freeze, bool replaced) {
@@ -131,7 +136,5 @@ uint64_t tpi_freeze_end(struct tpi_freeze *freeze, bool replaced) {
         if (!replaced) tpi_mprotect(freeze->start, freeze->size, PROT_READ | PROT_WRITE);
         tpi_end_protection();
     }
-    uint64_t frozen_ns = tp_now_ns() - freeze->begun_ns;
-    tpi_set_mask(freeze->mask, NULL);
-    return frozen_ns;
+    return tp_now_ns() - freeze->begun_ns;
 }

@@ -6,13 +6,12 @@
  * range fails with EFAULT meanwhile, which is told by a note; and a thread that blocks SIGSEGV would be
  * killed, so that nothing is frozen while there is one.
  *
- * While a range is frozen its mover's thread takes no signals: a handler of the program's could write there,
- * and wait for itself.
+ * A mover's thread takes no signals meanwhile (move.c): a handler of the program's could write to what is
+ * frozen, and wait for itself.
  */
 #ifndef TP_FREEZE_H
 #define TP_FREEZE_H
 
-#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,17 +22,17 @@ struct tpi_freeze {
     char *start;
     size_t size;
     uint64_t begun_ns;
-    uint64_t mask; /* of signals, before */
     bool by_uffd;
 };
 
-/* Before the first and after the last range of a move: opens and closes what freezing needs, so that no
- * descriptor is kept meanwhile. */
-void tpi_freezer_open(void);
+/* After the last range of a move: no descriptor is kept. */
 void tpi_freezer_close(void);
 
 /* TP_STAY_NONE: nobody writes to the range any more. The freeze must be ended by the same thread, soon. */
 enum tp_stay tpi_freeze_begin(struct tpi_freeze *freeze, char *start, size_t size, int *error);
+
+/* False: somebody has taken the protection away, as a program does that closes all descriptors, ours too. */
+bool tpi_freeze_holds(const struct tpi_freeze *freeze);
 
 /* `replaced`: other pages are there now, which anybody may write to. Returns how long writers waited. */
 uint64_t tpi_freeze_end(struct tpi_freeze *freeze, bool replaced);

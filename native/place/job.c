@@ -1,8 +1,11 @@
 /* job.c - see job.h. */
 #include "job.h"
 
+#include <sys/mman.h>
+
 #include "../shim/pagemap.h"
 #include "pages.h"
+#include "threads.h"
 #include "vmas.h"
 
 size_t tpi_piece_bytes(const struct tp_movable *piece, uintptr_t start, size_t size) {
@@ -41,6 +44,33 @@ static bool tpi_needs_copy(const struct tp_movable *piece, const struct tpi_tier
     return false;
 }
 
+/* What the program has ever advised: guarded pages cannot even be read. */
+static bool tpi_advised, tpi_guarded;
+
+#ifndef MADV_GUARD_INSTALL /* Linux 6.13 */
+#define MADV_GUARD_INSTALL 102
+#endif
+
+void tpi_job_note_advice(int advice) {
+    switch (advice) {
+    case MADV_DONTFORK:
+    case MADV_WIPEONFORK:
+    case MADV_HUGEPAGE:
+    case MADV_NOHUGEPAGE:
+    case MADV_DONTDUMP:
+    case MADV_MERGEABLE:
+    case MADV_SEQUENTIAL:
+    case MADV_RANDOM:
+        __atomic_store_n(&tpi_advised, true, __ATOMIC_RELAXED);
+        break;
+    case MADV_GUARD_INSTALL:
+        __atomic_store_n(&tpi_guarded, true, __ATOMIC_RELAXED);
+        break;
+    default:
+        break;
+    }
+}
+
 static enum tp_stay tpi_check(const struct tp_movable *piece, const struct tpi_tier *to, bool copies) {
     struct tpi_tier *from = tpi_tier_at(tp_pagemap_tier(piece->start));
     if (!to->open) return TP_STAY_NO_MEMORY;
@@ -49,17 +79,27 @@ static enum tp_stay tpi_check(const struct tp_movable *piece, const struct tpi_t
     if (piece->kind == TP_MOVABLE_MAP && to->backend->adopt == NULL) return TP_STAY_MAPPED;
     uintptr_t here = (uintptr_t)__builtin_frame_address(0);
     if (here >= piece->start && here < piece->start + piece->size) return TP_STAY_STACK;
-    return tpi_vmas_replaceable(piece->start, tpi_piece_end(piece));
+    if (__atomic_load_n(&tpi_guarded, __ATOMIC_RELAXED)) return TP_STAY_PROTECTED;
+    enum tp_stay stay = tpi_vmas_accessible(piece->start, tpi_piece_end(piece));
+    return stay == TP_STAY_NONE ? tpi_threads_stand_on(piece->start, tpi_piece_end(piece)) : stay;
 }
 
 /* Fresh pages for as much of the piece as whole granules of the tier cover. */
 static enum tp_stay tpi_open_slices(struct tpi_job *job) {
     size_t granule = job->to->granule_bytes;
+    struct tpi_advice advice;
+    enum tp_stay stay = tpi_vmas_special(job->piece.start, tpi_piece_end(&job->piece),
+                                         __atomic_load_n(&tpi_advised, __ATOMIC_RELAXED), &advice);
+    if (stay != TP_STAY_NONE) return stay;
     uintptr_t start = tpi_round_up(job->piece.start, granule),
               end = tpi_piece_end(&job->piece) & ~(granule - 1);
     if (start >= end) return TP_STAY_CUT;
     job->has_slices = tpi_slices_open(&job->slices, job->to, start, end);
-    return job->has_slices ? TP_STAY_NONE : TP_STAY_NO_MEMORY;
+    if (!job->has_slices) return TP_STAY_NO_MEMORY;
+    const struct tpi_tier *from = tpi_tier_at(tp_pagemap_tier(job->piece.start));
+    bool pages_too = from->plan->kind != TP_TIER_HUGE && job->to->plan->kind != TP_TIER_HUGE;
+    tpi_vmas_advise(job->slices.next, (size_t)(job->slices.end - job->slices.next), advice, pages_too);
+    return TP_STAY_NONE;
 }
 
 static bool tpi_goes_on(const struct tpi_job *job, const struct tp_movable *piece,

@@ -16,6 +16,9 @@ struct tpi_job {
     struct tpi_slices slices;
 };
 
+/* The program gives advice about some memory (madvise): some lasts, and must hold after a move. */
+void tpi_job_note_advice(int advice);
+
 /* Bytes of [start, start + size) that belong to the piece's size as the program asked for it. */
 size_t tpi_piece_bytes(const struct tp_movable *piece, uintptr_t start, size_t size);
 

@@ -24,10 +24,12 @@ struct tpi_ring {
 
 enum { TPI_EVENT_BYTES = 32, TPI_RING_HEADER_BYTES = 32 };
 
-/* A socket that is connected to nobody but its own queue; it never becomes readable with priority. */
-static int tpi_post_to_itself(int fd) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    socklen_t bytes = sizeof address.sun_family; /* the kernel finds a name */
+/* A socket that is connected to nobody but its own queue; as long as nobody else writes to it, it never
+ * becomes readable with priority. */
+static int tpi_post_to_itself(struct tpi_kept_event *kept, int fd) {
+    struct sockaddr_un *address = &kept->address;
+    kept->address_bytes = sizeof address->sun_family; /* the kernel finds a name */
+    address->sun_family = AF_UNIX;
     union {
         struct cmsghdr header;
         char room[CMSG_SPACE(sizeof(int))];
@@ -37,10 +39,10 @@ static int tpi_post_to_itself(int fd) {
     struct iovec body = {&letter, 1};
     int socket = (int)syscall(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (socket < 0) return -1;
-    bool bound = syscall(SYS_bind, socket, &address, bytes) == 0;
-    bytes = sizeof address;
-    bound = bound && syscall(SYS_getsockname, socket, &address, &bytes) == 0;
-    struct msghdr message = {&address, bytes, &body, 1, &control, sizeof control, 0};
+    bool bound = syscall(SYS_bind, socket, address, kept->address_bytes) == 0;
+    kept->address_bytes = sizeof *address;
+    bound = bound && syscall(SYS_getsockname, socket, address, &kept->address_bytes) == 0;
+    struct msghdr message = {address, kept->address_bytes, &body, 1, &control, sizeof control, 0};
     if (bound && syscall(SYS_sendmsg, socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == 1) return socket;
     tp_raw_close(socket);
     return -1;
@@ -72,8 +74,9 @@ static void tpi_keep_high(struct tpi_kept_event *kept, int fd) {
 }
 
 void tpi_event_keep(struct tpi_kept_event *kept, int fd) {
-    int socket = tpi_post_to_itself(fd);
-    *kept = (struct tpi_kept_event){.context = socket >= 0 ? tpi_poll_for_ever(socket) : 0, .fd = -1};
+    *kept = (struct tpi_kept_event){.fd = -1};
+    int socket = tpi_post_to_itself(kept, fd);
+    if (socket >= 0) kept->context = tpi_poll_for_ever(socket);
     if (socket >= 0) tp_raw_close(socket);
     if (kept->context != 0)
         tp_raw_close(fd);
@@ -88,7 +91,19 @@ void tpi_event_drop_parents(struct tpi_kept_event *kept) {
     *kept = (struct tpi_kept_event){.fd = -1};
 }
 
+/* A second message completes the poll, and all that hung on it goes before the call returns. Without it the
+ * kernel's workers would do that, some milliseconds and samples after io_destroy. */
+static void tpi_knock(const struct tpi_kept_event *kept) {
+    int socket = (int)syscall(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (socket < 0) return;
+    syscall(SYS_sendto, socket, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL, &kept->address, kept->address_bytes);
+    tp_raw_close(socket);
+}
+
 void tpi_event_drop(struct tpi_kept_event *kept) {
-    if (kept->context != 0) syscall(SYS_io_destroy, kept->context);
+    if (kept->context != 0) {
+        tpi_knock(kept);
+        syscall(SYS_io_destroy, kept->context);
+    }
     tpi_event_drop_parents(kept);
 }

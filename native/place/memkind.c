@@ -18,17 +18,17 @@
 struct tpi_memkind {
     int (*posix_memalign)(void *kind, void **memory, size_t align, size_t size);
     void (*free)(void *kind, void *memory);
-    void *kind;  /* NULL: none serves the tier */
-    bool usable; /* may still allocate; freeing is possible in any case */
+    void *kind;                                          /* NULL: none serves the tier */
     uint64_t (*room_bytes)(const struct tpi_tier *tier); /* NULL: of no node */
     int64_t until_look;                                  /* bytes to be asked for before the next look */
-    bool full;                                           /* as the last look said */
-    bool file;                                           /* file-backed: the rest is about its file */
-    int fd;                                              /* memkind's */
-    dev_t device;
+    struct tpi_addresses given;                          /* what the kind gave, and has not got back */
+    dev_t device;                                        /* of its file */
     ino_t inode;
-    tp_lock lock;               /* of `given` */
-    struct tpi_addresses given; /* what the kind gave, and has not got back */
+    int fd;       /* memkind's, of the file */
+    tp_lock lock; /* of `given` */
+    bool usable;  /* may still allocate; freeing is possible in any case */
+    bool full;    /* as the last look said */
+    bool file;    /* file-backed */
 };
 
 static struct tpi_memkind tpi_memkinds[TP_MAX_TIERS];
@@ -176,9 +176,9 @@ const char *tpi_memkind_open_kmem(struct tpi_tier *tier,
 }
 
 /* May memkind make its file larger? */
-static bool tpi_file_is_well(struct tpi_memkind *memkind) {
+static bool tpi_file_is_well(const struct tpi_tier *tier, struct tpi_memkind *memkind) {
     struct stat file;
-    if (!tpi_file_size_allowed(TPI_ANY_FILE_BYTES)) return false;
+    if (!tpi_file_size_allowed(TPI_ANY_FILE_BYTES) || !tpi_data_size_allowed(tier->live_bytes)) return false;
     if (fstat(memkind->fd, &file) == 0 && file.st_ino == memkind->inode && file.st_dev == memkind->device)
         return true;
     memkind->usable = false;
@@ -188,11 +188,12 @@ static bool tpi_file_is_well(struct tpi_memkind *memkind) {
 void *tpi_memkind_allocate(struct tpi_tier *tier, size_t size, size_t align) {
     struct tpi_memkind *memkind = &tpi_memkinds[tier->index];
     void *memory = NULL;
-    if (!memkind->usable || (memkind->file && !tpi_file_is_well(memkind))) return NULL;
+    if (!memkind->usable || (memkind->file && !tpi_file_is_well(tier, memkind))) return NULL;
     if (!tpi_nodes_are_well(tier, memkind, size)) return NULL;
     if (memkind->posix_memalign(memkind->kind, &memory, align, size) != 0 || memory == NULL) return NULL;
     tpi_hold_lock(&memkind->lock);
-    bool known = tpi_addresses_add(&memkind->given, (uintptr_t)memory);
+    bool aligned = ((uintptr_t)memory & (align - 1)) == 0;
+    bool known = aligned && tpi_addresses_add(&memkind->given, (uintptr_t)memory);
     tpi_drop_lock(&memkind->lock);
     if (known) return memory;
     memkind->free(memkind->kind, memory);
@@ -208,11 +209,16 @@ bool tpi_memkind_owns(struct tpi_tier *tier, void *address) {
     return owned;
 }
 
-void tpi_memkind_release(struct tpi_tier *tier, void *address) {
+void tpi_memkind_forget(struct tpi_tier *tier, void *address) {
     struct tpi_memkind *memkind = &tpi_memkinds[tier->index];
-    tpi_hold_lock(&memkind->lock); /* forgotten first: memkind may give it to another thread at once */
+    tpi_hold_lock(&memkind->lock);
     tpi_addresses_remove(&memkind->given, (uintptr_t)address);
     tpi_drop_lock(&memkind->lock);
+}
+
+void tpi_memkind_release(struct tpi_tier *tier, void *address) {
+    struct tpi_memkind *memkind = &tpi_memkinds[tier->index];
+    tpi_memkind_forget(tier, address); /* first: memkind may give it to another thread at once */
     memkind->free(memkind->kind, address);
 }
 

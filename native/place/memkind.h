@@ -8,6 +8,8 @@
  * - A kind of the DAX_KMEM family that the machine has not got makes memkind abort the process when it is
  * first used: so memkind is asked for it before, once. It binds its memory, and a node that is full then
  * calls the OOM killer: so it is not asked for more unless the node has room for that.
+ * - Where its file has hardly any room left, it forgets the alignment that it was asked for: what it gives is
+ * checked.
  * - Its destructor unmaps memory that others may still hold: it is kept from running.
  * - It is asked only about pointers that it gave.
  */
@@ -31,6 +33,9 @@ void *tpi_memkind_allocate(struct tpi_tier *tier, size_t size, size_t align);
 /* Did the tier's kind give this address? */
 bool tpi_memkind_owns(struct tpi_tier *tier, void *address);
 void tpi_memkind_release(struct tpi_tier *tier, void *address);
+
+/* It is never to be released. */
+void tpi_memkind_forget(struct tpi_tier *tier, void *address);
 
 /* Is this the file of the tier's kind? */
 bool tpi_memkind_is_file(const struct tpi_tier *tier, uint64_t device, uint64_t inode);

@@ -1,6 +1,8 @@
 /* move.c - see move.h. */
 #include "move.h"
 
+#include <signal.h>
+
 #include "../shim/busy.h"
 #include "../shim/counters.h"
 #include "../shim/meta.h"
@@ -14,13 +16,17 @@
 #include "pages.h"
 #include "place.h"
 #include "stragglers.h"
+#include "torn.h"
+#include "vmas.h"
 
+static tp_lock tpi_gate = TP_LOCK_INIT;  /* held in a signal handler that moves, and by a thread that forks */
 static tp_lock tpi_mover = TP_LOCK_INIT; /* held for a call of tp_move */
 static tp_lock tpi_chunk = TP_LOCK_INIT; /* held for a chunk, and by a thread that forks */
 static struct tpi_job tpi_job;
 
 /* Is a move on its way, and how many changes of mappings that did not wait for it? */
 static uint32_t tpi_moving, tpi_changes;
+static bool tpi_changed; /* between two chunks of a call, so that what was known of the mappings is not */
 
 enum {
     TPI_PATIENCE_NS = 20000000
@@ -171,6 +177,19 @@ static void tpi_note_chunk(const struct tpi_move *move, const struct tp_movable 
     moved->end = at + size;
 }
 
+/* Has the program taken pages out of it? Others may be there now. Once the piece is held, this stays so. */
+static bool tpi_is_torn(const struct tp_movable *piece) {
+    return piece->kind == TP_MOVABLE_OBJECT && tpi_torn_any(piece->start);
+}
+
+/* What may have come since the piece was looked at. */
+static enum tp_stay tpi_check_again(const struct tp_movable *piece, const struct tpi_tier *from,
+                                    const struct tpi_tier *to, uintptr_t at, size_t size) {
+    if (tpi_is_torn(piece)) return TP_STAY_MAPPED;
+    if (!tpi_changed || tpi_tier_retargets(from, to)) return TP_STAY_NONE;
+    return tpi_vmas_accessible(at, at + size);
+}
+
 /* False: the piece has gone. */
 static bool tpi_move_chunk(const struct tpi_move *move, const struct tp_movable *piece, struct tpi_tier *from,
                            uintptr_t at, size_t size, struct tpi_moved *moved) {
@@ -179,7 +198,8 @@ static bool tpi_move_chunk(const struct tpi_move *move, const struct tp_movable 
     if (there) {
         size_t bytes = tpi_piece_bytes(piece, at, size), moved_bytes = bytes;
         uint64_t frozen_ns = 0;
-        enum tp_stay stay = tpi_carry(move, from, at, size, piece, &moved_bytes, &frozen_ns);
+        enum tp_stay stay = tpi_check_again(piece, from, move->to, at, size);
+        if (stay == TP_STAY_NONE) stay = tpi_carry(move, from, at, size, piece, &moved_bytes, &frozen_ns);
         if (stay == TP_STAY_NONE) {
             tpi_job_account(&tpi_job, from, moved_bytes);
             move->result->moved_bytes += moved_bytes;
@@ -228,7 +248,7 @@ static void tpi_move_piece(const struct tpi_move *move, const struct tp_movable 
         move->result->left_bytes += bytes;
         return;
     }
-    enum tp_stay stay = tpi_job_begin(&tpi_job, piece, move->to);
+    enum tp_stay stay = tpi_is_torn(piece) ? TP_STAY_MAPPED : tpi_job_begin(&tpi_job, piece, move->to);
     if (stay != TP_STAY_NONE) {
         tpi_stay(move, stay, bytes, 0);
         return;
@@ -242,7 +262,6 @@ static void tpi_move_piece(const struct tpi_move *move, const struct tp_movable 
 static void tpi_move_site(const struct tpi_move *move, uint32_t site) {
     struct tp_movables_cursor cursor = {.stage = TP_MOVABLE_OBJECT};
     struct tp_movable piece;
-    tpi_freezer_open();
     while (tp_movables_next(move->guard, &cursor, site, &piece))
         tpi_move_piece(move, &piece);
     tpi_freezer_close();
@@ -257,6 +276,7 @@ static void tpi_move_site(const struct tpi_move *move, uint32_t site) {
 /* From now on changes wait for the chunk that is being moved. False: one that began before does not end. */
 static bool tpi_begin(void) {
     uint64_t until_ns = tp_now_ns() + TPI_PATIENCE_NS;
+    tpi_changed = false;
     __atomic_store_n(&tpi_moving, 1, __ATOMIC_SEQ_CST);
     while (__atomic_load_n(&tpi_changes, __ATOMIC_SEQ_CST) > 0) {
         if (tp_now_ns() > until_ns) {
@@ -277,46 +297,75 @@ void tp_move_pause(tp_guard *guard, bool *waited) {
 }
 
 void tp_move_resume(tp_guard *guard, bool waited) {
-    if (waited)
+    if (waited) {
+        tpi_changed = true;
         tp_guard_unlock(guard, &tpi_chunk);
-    else
+    } else
         __atomic_fetch_sub(&tpi_changes, 1, __ATOMIC_SEQ_CST);
 }
 
-bool tp_move(tp_guard *guard, const struct tp_move_request *request, struct tp_move_result *result) {
-    *result = (struct tp_move_result){.moved_bytes = 0};
-    struct tpi_move move = {guard, tpi_known_tier(request->tier), request->max_bytes, result};
-    if (move.to == NULL) return true;
-    if (request->waits)
-        tp_guard_lock(guard, &tpi_mover);
-    else if (!tp_lock_try(&tpi_mover))
-        return false;
-    else
-        guard->self->locks++;
-    if (move.max_bytes == 0) move.max_bytes = 1;
-    bool begun = tpi_begin();
-    if (!begun) {
-        tp_guard_unlock(guard, &tpi_mover);
-        return false;
-    }
+/* Not waited for: true if it was free. */
+static bool tpi_try(tp_guard *guard, tp_lock *lock) {
+    guard->self->locks++; /* first: a handler that comes in between must not wait for it */
+    if (tp_lock_try(lock)) return true;
+    guard->self->locks--;
+    return false;
+}
+
+bool tp_move_enter_handler(tp_guard *guard) {
+    return tpi_try(guard, &tpi_gate);
+}
+
+void tp_move_leave_handler(tp_guard *guard) {
+    tp_guard_unlock(guard, &tpi_gate);
+}
+
+void tp_move_advised(int advice) {
+    tpi_job_note_advice(advice);
+}
+
+static bool tpi_move(struct tpi_move *move, const struct tp_move_request *request) {
+    if (!tpi_begin()) return false;
     tpi_assign(request->key_hi, request->key_lo, request->tier);
-    uint32_t site = tp_sites_set_tier(guard, request->key_hi, request->key_lo, request->tier);
-    result->unseen = site == TP_SITE_NONE;
-    if (!result->unseen) tpi_move_site(&move, site);
+    uint32_t site = tp_sites_set_tier(move->guard, request->key_hi, request->key_lo, request->tier);
+    move->result->unseen = site == TP_SITE_NONE;
+    if (!move->result->unseen) tpi_move_site(move, site);
     __atomic_store_n(&tpi_moving, 0, __ATOMIC_SEQ_CST);
-    tp_guard_unlock(guard, &tpi_mover);
     return true;
 }
 
+static void tpi_set_mask(uint64_t mask, uint64_t *old) {
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, old, sizeof mask);
+}
+
+/* No signals meanwhile: a handler might write to what is frozen, and wait for its own thread; or fork, and
+ * the child would go on moving. */
+bool tp_move(tp_guard *guard, const struct tp_move_request *request, struct tp_move_result *result) {
+    *result = (struct tp_move_result){.moved_bytes = 0};
+    struct tpi_move move = {guard, tpi_known_tier(request->tier), request->max_bytes, result};
+    uint64_t mask;
+    if (move.to == NULL) return true;
+    if (move.max_bytes == 0) move.max_bytes = 1;
+    tpi_set_mask(UINT64_MAX, &mask);
+    if (request->waits) tp_guard_lock(guard, &tpi_mover);
+    bool mine = request->waits || tpi_try(guard, &tpi_mover), begun = mine && tpi_move(&move, request);
+    if (mine) tp_guard_unlock(guard, &tpi_mover);
+    tpi_set_mask(mask, NULL);
+    return begun;
+}
+
 void tp_move_fork_prepare(tp_guard *guard) {
+    tp_guard_lock(guard, &tpi_gate);
     tp_guard_lock(guard, &tpi_chunk);
 }
 
 void tp_move_fork_parent(tp_guard *guard) {
     tp_guard_unlock(guard, &tpi_chunk);
+    tp_guard_unlock(guard, &tpi_gate);
 }
 
 void tp_move_fork_child(void) {
+    tp_lock_renew(&tpi_gate);
     tp_lock_renew(&tpi_mover);
     tp_lock_renew(&tpi_chunk);
     tpi_moving = tpi_changes = 0;

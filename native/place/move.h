@@ -41,6 +41,15 @@ bool tp_move(tp_guard *guard, const struct tp_move_request *request, struct tp_m
 void tp_move_pause(tp_guard *guard, bool *waited);
 void tp_move_resume(tp_guard *guard, bool waited);
 
+/* The program has given advice (madvise) about some memory: what is to last must hold after a move, too. */
+void tp_move_advised(int advice);
+
+/* Around a move in a signal handler. The program may have been interrupted anywhere, with the C library's
+ * locks taken, while a fork holds ours and waits for those: so handlers and forks keep each other out. False:
+ * a fork is on its way, and nothing may be locked. */
+bool tp_move_enter_handler(tp_guard *guard);
+void tp_move_leave_handler(tp_guard *guard);
+
 /* Fork waits for the chunk that is being moved, so that a child never sees half of one; a move that goes over
  * many calls is the parent's alone. */
 void tp_move_fork_prepare(tp_guard *guard);

@@ -1,12 +1,30 @@
-/* pages.c - aligned mappings (ask for more, give back both ends), and the limit of file sizes. */
+/* pages.c - aligned mappings (ask for more, give back both ends), and the limits of file sizes and of data.
+ */
 #include "pages.h"
 
+#include <stdlib.h>
 #include <sys/resource.h>
 
 bool tpi_file_size_allowed(size_t size) {
     struct rlimit limit;
     return getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
            (limit.rlim_cur == RLIM_INFINITY || size <= limit.rlim_cur);
+}
+
+/* The sixth number of /proc/self/statm: what RLIMIT_DATA is compared with, and the stack. */
+static size_t tpi_data_bytes(void) {
+    char text[256] = "", *at = text;
+    unsigned long pages = 0;
+    tp_raw_read_file("/proc/self/statm", text, sizeof text - 1);
+    for (int i = 0; i < 6; i++)
+        pages = strtoul(at, &at, 10);
+    return pages * TPI_PAGE_BYTES;
+}
+
+bool tpi_data_size_allowed(size_t shared_bytes) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_DATA, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return true;
+    return shared_bytes <= limit.rlim_cur && tpi_data_bytes() <= limit.rlim_cur - shared_bytes;
 }
 
 static void *tpi_map_aligned(size_t size, size_t align, int prot, int flags) {

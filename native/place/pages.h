@@ -31,6 +31,10 @@ static inline void *tpi_mremap(void *old, size_t old_size, size_t new_size, void
 /* May this process make a file so large? To try would be answered with SIGXFSZ, which kills by default. */
 bool tpi_file_size_allowed(size_t size);
 
+/* May this process have so much memory beside what the kernel counts as its data? The kernel does not count
+ * shared pages, which stand in for data here. */
+bool tpi_data_size_allowed(size_t shared_bytes);
+
 /* Zeroed, private, anonymous pages at a multiple of `align` (a power of two); NULL without memory. */
 void *tpi_pages_map(size_t size, size_t align);
 

@@ -12,6 +12,7 @@ enum {
     TPI_PHASES = 64,
     TPI_TICK_NS = 2000000,    /* between two parts of a move, so that the program gets on meanwhile */
     TPI_TICK_BYTES = 2 << 20, /* the part */
+    TPI_TRIES = 500,          /* while a thread blocks the signal that is needed, as new ones do at first */
     TPI_SECOND_NS = 1000000000
 };
 
@@ -19,6 +20,7 @@ struct tpi_phase {
     const struct tp_plan_move *rule;
     uint32_t trigger; /* the trigger site's number, once it has one */
     uint64_t allocations;
+    uint32_t tries;
     bool done;
 };
 
@@ -86,10 +88,13 @@ void tp_phases_fork_child(void) {
     tpi_make_timer();
 }
 
-static bool tpi_run(tp_guard *guard, const struct tp_plan_move *rule, uint64_t max_bytes, bool waits) {
+/* True: nothing is left to do. */
+static bool tpi_run(tp_guard *guard, struct tpi_phase *phase, uint64_t max_bytes, bool waits) {
+    const struct tp_plan_move *rule = phase->rule;
     const struct tp_move_request request = {rule->key_hi, rule->key_lo, rule->tier, max_bytes, waits};
     struct tp_move_result result;
-    return tp_move(guard, &request, &result) && result.left_bytes == 0;
+    if (!tp_move(guard, &request, &result) || result.left_bytes > 0) return false;
+    return result.stay_bytes[TP_STAY_SIGNALS] == 0 || ++phase->tries > TPI_TRIES;
 }
 
 /* One part of the first rule that is due and not done. */
@@ -99,7 +104,7 @@ void tp_phases_tick(tp_guard *guard) {
     for (uint32_t i = 0; i < tpi_n_phases; i++) {
         struct tpi_phase *phase = &tpi_phases[i];
         if (phase->done || phase->rule->when != TP_MOVE_AT_TIME || phase->rule->at > now) continue;
-        if (!tpi_run(guard, phase->rule, TPI_TICK_BYTES, false)) return;
+        if (!tpi_run(guard, phase, TPI_TICK_BYTES, false)) return;
         __atomic_store_n(&phase->done, true, __ATOMIC_RELAXED);
         if (tpi_next_due_ns() > now) tpi_arm();
         return;
@@ -124,7 +129,7 @@ void tpi_phases_allocated(tp_guard *guard, uint32_t site) {
             continue;
         if (!tpi_is_trigger(guard, phase, site)) continue;
         if (__atomic_add_fetch(&phase->allocations, 1, __ATOMIC_RELAXED) < phase->rule->at) continue;
-        if (tpi_run(guard, phase->rule, UINT64_MAX, true)) /* otherwise at the next one */
+        if (tpi_run(guard, phase, UINT64_MAX, true)) /* otherwise at the next one */
             __atomic_store_n(&phase->done, true, __ATOMIC_RELAXED);
     }
 }

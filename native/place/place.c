@@ -18,6 +18,7 @@
 #include "snapshot.h"
 #include "tier.h"
 #include "tiers.h"
+#include "torn.h"
 
 #define TPI_LARGEST ((size_t)1 << 46) /* what no machine has; keeps sums of sizes from wrapping round */
 
@@ -94,6 +95,13 @@ bool tp_place_small_of(uint64_t key_hi, uint64_t key_lo) {
     return tp_place_active() && tpi_plan_is_small(&tpi_place.plan, key_hi, key_lo);
 }
 
+/* Capacities are kept by counting, and moves may wait for a number of allocations. */
+size_t tp_place_plain_bytes(void) {
+    if (!tp_place_active() || tpi_place.plan.header->n_moves > 0) return 0;
+    const struct tpi_tier *dram = &tpi_place.tiers[0];
+    return dram->capacity_bytes == UINT64_MAX ? dram->backend->least_bytes : 0;
+}
+
 /* The next tier of the chain; NULL: the system's, whatever its capacity. */
 static struct tpi_tier *tpi_spill(struct tpi_tier *tier, size_t size) {
     tpi_tier_count_spill(tier, size);
@@ -105,10 +113,23 @@ static bool tpi_last_resort(const struct tpi_tier *tier) {
     return tier == NULL || (tier->index == 0 && tier->plan->spill == TP_TIER_NONE);
 }
 
+static size_t tpi_largest;
+
+static void tpi_note_size(size_t size) {
+    size_t largest = __atomic_load_n(&tpi_largest, __ATOMIC_RELAXED);
+    while (size > largest && !__atomic_compare_exchange_n(&tpi_largest, &largest, size, true,
+                                                          __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
+    }
+}
+
+size_t tp_place_largest(void) {
+    return __atomic_load_n(&tpi_largest, __ATOMIC_RELAXED);
+}
+
 /* Pages that `reserved` bytes have been counted in for; NULL: the tier has none. */
-static void *tpi_pages_in(struct tpi_tier *tier, size_t size, size_t align, bool *zeroed) {
+static void *tpi_pages_in(struct tpi_tier *tier, size_t size, size_t align, bool own_pages, bool *zeroed) {
     size_t pages_size = tpi_round_up(size, TPI_PAGE_BYTES);
-    void *pages = tpi_tier_take(tier, pages_size, align, zeroed);
+    void *pages = tpi_tier_take(tier, pages_size, align, own_pages, zeroed);
     if (pages == NULL) {
         tpi_tier_note_failure(tier);
         tpi_tier_unreserve(tier, size);
@@ -116,6 +137,7 @@ static void *tpi_pages_in(struct tpi_tier *tier, size_t size, size_t align, bool
     }
     if (tier->index != 0) tp_pagemap_set_tier((uintptr_t)pages, pages_size, tier->index);
     tpi_tier_count(tier, size);
+    tpi_note_size(pages_size);
     return pages;
 }
 
@@ -136,12 +158,12 @@ static void *tpi_allocate(struct tpi_tier *tier, size_t size, size_t align, bool
             tpi_promised = size;
             return NULL;
         }
-        pages = tpi_pages_in(tier, size, align, zeroed);
+        pages = tpi_pages_in(tier, size, align, own_pages, zeroed);
     }
     if (pages == NULL) tier = &tpi_place.tiers[0];
     if (pages == NULL && (own_pages || size >= tier->backend->least_bytes)) {
         tpi_tier_reserve_any(tier, size);
-        pages = tpi_pages_in(tier, size, align, zeroed);
+        pages = tpi_pages_in(tier, size, align, own_pages, zeroed);
     }
     if (pages != NULL) *got = tier->index;
     return pages;
@@ -164,26 +186,11 @@ void *tp_place_pages(unsigned index, size_t size, size_t align, unsigned *got, b
     return tpi_allocate_checked(index, size, align, true, got, zeroed);
 }
 
-/* Where the pages from `at` on end that are in one tier. */
-static uintptr_t tpi_run_end(uintptr_t at, uintptr_t end, unsigned index) {
-    while (at < end && tp_pagemap_tier(at) == index)
-        at += TPI_PAGE_BYTES;
-    return at;
-}
-
-/* Moves may have taken parts of it to other tiers: the pagemap knows. */
-void tp_place_release(void *address, size_t size, unsigned index) {
-    uintptr_t start = (uintptr_t)address, end = start + tpi_round_up(size, TPI_PAGE_BYTES), next;
-    tp_busy_settle(start, end - start);
-    for (uintptr_t at = start; at < end; at = next) {
-        struct tpi_tier *tier = &tpi_place.tiers[tp_pagemap_tier(at)];
-        next = tpi_run_end(at, end, tier->index);
-        size_t bytes = (next == end ? start + size : next) - at;
-        if (tier->index != 0)
-            tp_pagemap_set_tier(at, next - at, 0); /* before another thread can get the pages */
-        tpi_tier_give(tier, (void *)at, next - at);
-        tpi_tier_unreserve(tier, bytes);
-    }
+/* Moves may have taken a part to another. */
+static bool tpi_in_one_tier(uintptr_t start, uintptr_t end, unsigned index) {
+    while (start < end && tp_pagemap_tier(start) == index)
+        start += TPI_PAGE_BYTES;
+    return start >= end;
 }
 
 void *tp_place_resize(void *address, size_t old_size, size_t new_size, unsigned index) {
@@ -191,7 +198,7 @@ void *tp_place_resize(void *address, size_t old_size, size_t new_size, unsigned 
     uintptr_t old_end = (uintptr_t)address + tpi_round_up(old_size, TPI_PAGE_BYTES);
     if (new_size == 0 || new_size > TPI_LARGEST) return NULL;
     tp_busy_settle((uintptr_t)address, old_size);
-    if (tpi_run_end((uintptr_t)address, old_end, index) < old_end) return NULL; /* in several tiers */
+    if (!tpi_in_one_tier((uintptr_t)address, old_end, index) || tpi_torn_any((uintptr_t)address)) return NULL;
     if (new_size > old_size && !tpi_tier_reserve(tier, new_size - old_size)) return NULL;
     size_t old_pages = tpi_round_up(old_size, TPI_PAGE_BYTES),
            new_pages = tpi_round_up(new_size, TPI_PAGE_BYTES);
@@ -204,6 +211,7 @@ void *tp_place_resize(void *address, size_t old_size, size_t new_size, unsigned 
         return NULL;
     }
     tp_pagemap_set_tier((uintptr_t)resized, new_pages, index);
+    tpi_note_size(new_pages);
     if (new_size < old_size) tpi_tier_unreserve(tier, old_size - new_size);
     tpi_tier_count(tier, new_size);
     return resized;
@@ -308,6 +316,7 @@ void tp_place_fork_prepare(void) {
         tpi_memkind_lock(&tpi_place.tiers[i]);
         files |= tpi_tier_is_shared(&tpi_place.tiers[i]);
     }
+    tpi_torn_fork_prepare();
     if (files) copied = tpi_snapshot_take(tpi_place.tiers, tpi_place.n_tiers);
     if (!copied)
         tpi_note(TP_NOTE_OTHER, 0, "no memory for a forked child's copy of a file-backed tier: it shares it");
@@ -316,6 +325,7 @@ void tp_place_fork_prepare(void) {
 void tp_place_fork_parent(void) {
     if (!tp_place_active()) return;
     tpi_snapshot_discard();
+    tpi_torn_fork_parent();
     for (unsigned i = tpi_place.n_tiers; i-- > 0;) {
         tpi_memkind_unlock(&tpi_place.tiers[i]);
         tpi_drop_lock(&tpi_place.tiers[i].lock);
@@ -328,6 +338,7 @@ void tp_place_fork_child(struct tp_counters *counters) {
     if (!tp_place_active()) return;
     tpi_snapshot_install();
     tpi_private_fork_child();
+    tpi_torn_fork_child();
     tpi_deferred_forget();
     for (unsigned i = 0; i < tpi_place.n_tiers; i++) {
         struct tpi_tier *tier = &tpi_place.tiers[i];

@@ -35,6 +35,10 @@ bool tp_place_small_of(uint64_t key_hi, uint64_t key_lo);
 /* The kind of memory that a tier is; TP_TIER_SYSTEM without a plan. */
 enum tp_tier_kind tp_place_tier_kind(unsigned index);
 
+/* Objects of less than so many bytes that stay in DRAM are the C library's, and the plan never asks for them
+ * again; 0: it may. */
+size_t tp_place_plain_bytes(void);
+
 /* Memory of `size` bytes at `align` (a power of two, 0: any) in a tier or down its spill chain. NULL
  * means: take it from the system's allocator, and call tp_place_account() with the tier in *got. Memory is
  * zeroed where *zeroed is set. Page aligned always, so that pages belong to one object. */
@@ -46,6 +50,13 @@ void *tp_place_pages(unsigned index, size_t size, size_t align, unsigned *got, b
 
 /* Gives back what either of them returned; `size` as it was asked for, or as last resized to. */
 void tp_place_release(void *address, size_t size, unsigned index);
+
+/* The program is about to unmap [start, end), whole pages of the object, or to map over them: they are its
+ * own from now on, and the rest ends with the object. */
+void tp_place_tear(void *address, size_t size, uintptr_t start, uintptr_t end);
+
+/* No object that has been handed out was larger. */
+size_t tp_place_largest(void);
 
 /* Makes what tp_place_allocate returned larger or smaller, content kept, perhaps at another address. NULL:
  * not possible in this tier now, and nothing has changed. */

@@ -12,7 +12,7 @@
 
 #define TPI_PAUSES 128 /* some microseconds, between two looks at the CPU time, which are system calls */
 #define TPI_LOOP_BYTES 96u
-#define TPI_LOOP_RECIPES 8u
+#define TPI_LOOP_RECIPES 16u
 
 struct tpi_emulation tpi_emulation;
 
@@ -71,8 +71,10 @@ static struct tpi_access tpi_access(const struct tpi_spot *spot, const struct tp
                         (tpi_register(spot, recipe->index) << recipe->shift) +
                         (uintptr_t)recipe->displacement;
     bool known = recipe->confidence != TP_CONF_NONE;
-    return (struct tpi_access){address, spot->object.bias + recipe->offset,
-                               known ? (uint8_t)tp_pagemap_tier(address) : 0, recipe->access};
+    return (struct tpi_access){.address = address,
+                               .ip = spot->object.bias + recipe->offset,
+                               .tier = known ? (uint8_t)tp_pagemap_tier(address) : 0,
+                               .kind = recipe->access};
 }
 
 static void tpi_delay(double ratio, uint64_t useful_ns) {
@@ -88,30 +90,36 @@ static void tpi_move_bytes(unsigned tier, uint64_t bytes) {
     tpi_count(&tpi_emulation.counters->emul_throttle_ns, tpi_bandwidth_charge(tier, bytes));
 }
 
-/* The other accesses of the loop in which the sample fell: a copy waits for its loads, and its stores are
- * hardly ever sampled. They can only carry a stream on; their registers may hold something else by now. */
-static void tpi_follow_loop(const struct tpi_spot *spot, const struct tp_recipe *sampled) {
+/* The accesses of the loop in which the sample fell, the sampled one first if it has a recipe: a copy waits
+ * for its loads, and its stores are hardly ever sampled. Only those that go to a capped tier. */
+static size_t tpi_loop(const struct tpi_spot *spot, const struct tp_recipe *sampled,
+                       struct tpi_access *accesses) {
     const struct tp_recipe *first;
-    size_t n = tpi_recipes_around(&tpi_emulation.recipes, spot->identity, spot->identity_bytes, spot->offset,
-                                  TPI_LOOP_BYTES, &first, TPI_LOOP_RECIPES);
-    for (size_t i = 0; i < n; i++) {
-        struct tpi_access access = tpi_access(spot, &first[i]);
-        bool known;
-        if (&first[i] != sampled && tpi_bandwidth_capped(access.tier))
-            tpi_move_bytes(access.tier,
-                           tpi_streams_follow(&tpi_thread.streams, &access, tpi_thread.useful_ns, &known));
+    size_t n = 0, n_recipes = tpi_recipes_around(&tpi_emulation.recipes, spot->identity, spot->identity_bytes,
+                                                 spot->offset, TPI_LOOP_BYTES, &first, TPI_LOOP_RECIPES);
+    if (sampled != NULL) {
+        accesses[n] = tpi_access(spot, sampled);
+        n += tpi_bandwidth_capped(accesses[n].tier);
     }
+    for (size_t i = 0; i < n_recipes; i++) {
+        if (&first[i] == sampled) continue;
+        accesses[n] = tpi_access(spot, &first[i]);
+        n += tpi_bandwidth_capped(accesses[n].tier);
+    }
+    return n;
 }
 
-static void tpi_throttle(const struct tpi_spot *spot, const struct tp_recipe *recipe,
-                         const struct tpi_access *access, uint64_t useful_ns) {
-    if (recipe != NULL && tpi_bandwidth_capped(access->tier)) {
-        bool known;
-        uint64_t bytes = tpi_streams_follow(&tpi_thread.streams, access, tpi_thread.useful_ns, &known);
-        if (!known) bytes = tpi_streams_lines(access, useful_ns, tpi_emulation.line_ns[access->tier]);
-        tpi_move_bytes(access->tier, bytes);
+static void tpi_throttle(const struct tpi_spot *spot, const struct tp_recipe *sampled, uint64_t useful_ns) {
+    struct tpi_access accesses[TPI_LOOP_RECIPES + 2];
+    size_t n = tpi_loop(spot, sampled, accesses);
+    tpi_streams_follow(&tpi_thread.streams, accesses, n, tpi_thread.useful_ns);
+    for (size_t i = 0; i < n; i++) {
+        struct tpi_access *access = &accesses[i];
+        bool waited_for = sampled != NULL && access->ip == spot->object.bias + sampled->offset;
+        if (waited_for && !access->known)
+            access->bytes = tpi_streams_lines(access, useful_ns, tpi_emulation.line_ns[access->tier]);
+        tpi_move_bytes(access->tier, access->bytes);
     }
-    tpi_follow_loop(spot, recipe);
 }
 
 static void tpi_hold_up(const ucontext_t *context, uint64_t useful_ns) {
@@ -129,7 +137,7 @@ static void tpi_hold_up(const ucontext_t *context, uint64_t useful_ns) {
         tpi_delay(ratio, useful_ns);
     else
         tpi_count(&tpi_emulation.counters->emul_elsewhere, 1);
-    if (found && tpi_emulation.capped) tpi_throttle(&spot, recipe, &access, useful_ns);
+    if (found && tpi_emulation.capped) tpi_throttle(&spot, recipe, useful_ns);
 }
 
 void tpi_sample_begin(void) {

@@ -10,7 +10,13 @@
 #ifndef SA_RESTORER
 #define SA_RESTORER 0x04000000
 #endif
-#define TPI_SA_INTERRUPT 0x20000000 /* of no effect; glibc sets it, and a query shows it */
+#ifndef SA_EXPOSE_TAGBITS
+#define SA_EXPOSE_TAGBITS 0x00000800
+#endif
+/* What the kernel keeps of the flags it is given. */
+#define TPI_KEPT_FLAGS                                                                                       \
+    (SA_NOCLDSTOP | SA_NOCLDWAIT | SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER | (int)SA_RESETHAND |   \
+     SA_EXPOSE_TAGBITS)
 
 typedef void (*tpi_handler)(int);
 
@@ -31,6 +37,7 @@ TPI_NEXT_TABLE(TPI_NAMES)
 /* As a query shows it: glibc adds its restorer, the kernel lets nobody block these two. */
 static struct sigaction tpi_set(struct tpi_claim *claim, const struct sigaction *action) {
     struct sigaction asked = *action;
+    asked.sa_flags &= TPI_KEPT_FLAGS;
 #ifdef __x86_64__
     asked.sa_flags |= SA_RESTORER;
 #endif
@@ -64,7 +71,7 @@ static tpi_handler tpi_bsd_signal(struct tpi_claim *claim, tpi_handler handler) 
 }
 
 static tpi_handler tpi_sysv_signal(struct tpi_claim *claim, tpi_handler handler) {
-    return tpi_set_handler(claim, handler, (int)SA_RESETHAND | SA_NODEFER | TPI_SA_INTERRUPT, 0);
+    return tpi_set_handler(claim, handler, (int)SA_RESETHAND | SA_NODEFER, 0);
 }
 
 #define TPI_SIGNAL(name, by)                                                                                 \

@@ -77,6 +77,9 @@ TPI_EXPORT int sigwait(const sigset_t *restrict set, int *restrict number) {
 
 TPI_EXPORT int signalfd(int fd, const sigset_t *set, int flags) {
     tpi_signal_yield *yield = __atomic_load_n(&tpi_yield, __ATOMIC_ACQUIRE);
-    if (yield != NULL && sigismember(set, SIGTRAP) == 1) yield();
+    if (yield != NULL && sigismember(set, SIGTRAP) == 1) {
+        yield();
+        tpi_claims_drain();
+    }
     return TPI_NEXT(signalfd)(fd, set, flags);
 }

@@ -37,6 +37,9 @@ struct sigaction tpi_claim_use(struct tpi_claim *claim);
 /* Is the signal one of ours? For what the program took from the kernel itself. */
 bool tpi_claim_ours(const struct tpi_claim *claim, siginfo_t *info, ucontext_t *context);
 
+/* Takes away what waits of ours for the calling thread while it blocks SIGTRAP. The program's own stays. */
+void tpi_claims_drain(void);
+
 /* While a program is started anew, signals that the caller ignores are ignored in the kernel's eyes too. */
 void tpi_claims_before_exec(void);
 void tpi_claims_after_exec(void);

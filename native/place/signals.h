@@ -5,9 +5,11 @@
  * its mask, SA_RESETHAND, SA_NODEFER, SA_ONSTACK), to nowhere if it ignores the signal, or it dies of it,
  * with the same status. What the program asks for (sigaction, signal and their kin) is remembered and told
  * back for claimed signals only; for all others the C library is asked, unchanged. What an exec inherits (an
- * ignored signal stays ignored) and what waits for signals (sigwait and its kin) is taken care of too.
+ * ignored signal stays ignored), what waits for signals (sigwait and its kin), asks for pending ones or opens
+ * its mask to them (sigsuspend, ppoll and their kin) is taken care of too.
  *
- * Not seen: a program that sets a claimed signal's handler by raw system calls, as Go's runtime does.
+ * Not seen: a program that sets a claimed signal's handler by raw system calls, as Go's runtime does; and one
+ * that sends SIGTRAP to another thread, which blocks it and has a sample waiting: the kernel keeps one.
  */
 #ifndef TP_SIGNALS_H
 #define TP_SIGNALS_H

@@ -12,10 +12,9 @@
 #endif
 
 bool tpi_slices_open(struct tpi_slices *slices, struct tpi_tier *tier, uintptr_t start, uintptr_t end) {
-    /* Huge pages stay whole if the fresh pages lie as the old ones do within the tier's alignment. */
+    /* Huge pages stay whole if the fresh pages lie as the old ones do within their alignment. */
     size_t size = end - start, align = tier->granule_bytes;
-    if (size >= tier->backend->large_align && align < tier->backend->large_align)
-        align = tier->backend->large_align;
+    if (size >= TPI_HUGE_BYTES && align < TPI_HUGE_BYTES) align = TPI_HUGE_BYTES;
     size_t head = start & (align - 1);
     char *mapped = tier->backend->map(tier, tpi_round_up(head + size, tier->granule_bytes), align);
     if (mapped == NULL) return false;
@@ -119,7 +118,7 @@ struct tpi_sliced tpi_slices_replace(struct tpi_slices *slices, const struct tpi
     sliced.stay = tpi_freeze_begin(&freeze, old, size, &sliced.error);
     if (sliced.stay == TP_STAY_NONE) {
         tpi_copy(slices->next, old, size);
-        bool replaced = tpi_exchange(old, slices->next, size, &sliced.error);
+        bool replaced = tpi_freeze_holds(&freeze) && tpi_exchange(old, slices->next, size, &sliced.error);
         sliced.frozen_ns = tpi_freeze_end(&freeze, replaced);
         if (replaced) {
             slices->next += size;

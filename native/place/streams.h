@@ -1,55 +1,49 @@
 /* streams.h - how much a thread moved, estimated from the addresses of its samples.
  *
- * A stream is an array that is swept: successive samples find it further on, at a steady rate. What it swept
- * between two samples was moved, times the share of it that its stride touches. Anything else counts as one
- * line at a time, each taking as long as a random read does on this machine.
+ * An instruction that sweeps an array is found further on at each sample, at a steady rate. What it swept
+ * since the last one was moved, times the share of it that its stride touches. Any other access counts as one
+ * line at a time, each taking as long as a random read does on this machine. Bytes are counted as a program
+ * sees them: read or written once each, and not what caches add.
  *
- * What it cannot see: how many misses a processor overlaps outside streams (a gather of eight counts as one),
- * and what a cache kept from the memory.
+ * What it cannot see: how many misses a processor overlaps outside streams (eight at once count as one), what
+ * a cache kept from the memory, and a sweep of so little memory that it is over between two samples.
  */
 #ifndef TP_STREAMS_H
 #define TP_STREAMS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#define TPI_STREAMS 8u
-#define TPI_VERDICTS 16u
+#define TPI_STREAMS 12u
 
 struct tpi_stream {
-    uintptr_t address, ip; /* of the last sample of it */
+    uintptr_t ip, address; /* the instruction, and where it was at the last sample */
     uint64_t seen_ns;      /* in the thread's useful time; 0: the place is free */
-    double bytes_per_ns;   /* negative: downwards */
+    double bytes_per_ns;   /* negative: downwards; 0: one sample yet */
     uint64_t stride;       /* divides every distance seen */
     uint64_t swept;        /* not charged yet: it may prove to be no stream */
-    uint8_t tier, trust;
-    uint8_t kinds,
-        next_kinds; /* of access: at the sample before the last, which is what counts; at the last */
-};
-
-/* Does this instruction sweep? Random places lie now and then where a sweep would have come. */
-struct tpi_verdict {
-    uintptr_t ip;
-    int score; /* up when a sample is where its stream should be, down when it is not */
+    int score;             /* up when it is where it was expected, down when it is not; above 0: a stream */
 };
 
 /* One thread's. */
 struct tpi_streams {
     struct tpi_stream all[TPI_STREAMS];
-    struct tpi_verdict verdicts[TPI_VERDICTS];
 };
 
+/* An access of the loop in which a sample fell, and what is made of it. */
 struct tpi_access {
     uintptr_t address, ip;
     uint8_t tier, kind; /* enum tp_access */
+    bool known;         /* out: it may belong to a stream */
+    uint64_t bytes;     /* out: moved since it was seen last */
 };
 
-/* Bytes that the access's stream has moved since it was seen last; 0 while it is not known to be one. `known`
- * tells whether the access may belong to a stream at all. */
-uint64_t tpi_streams_follow(struct tpi_streams *streams, const struct tpi_access *access, uint64_t now_ns,
-                            bool *known);
+/* Fills in what each of the accesses, all of one sample, has moved. Those that are at one place are one
+ * stream. */
+void tpi_streams_follow(struct tpi_streams *streams, struct tpi_access *accesses, size_t n, uint64_t now_ns);
 
-/* What accesses outside streams move in `useful_ns`, at `line_ns` a line. */
+/* What an access outside streams moves in `useful_ns`, at `line_ns` a line. */
 uint64_t tpi_streams_lines(const struct tpi_access *access, uint64_t useful_ns, double line_ns);
 
 #endif

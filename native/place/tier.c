@@ -152,9 +152,9 @@ static void *tpi_map_fresh(struct tpi_tier *tier, size_t size, size_t align) {
     return pages;
 }
 
-void *tpi_tier_take(struct tpi_tier *tier, size_t size, size_t align, bool *zeroed) {
+void *tpi_tier_take(struct tpi_tier *tier, size_t size, size_t align, bool own_pages, bool *zeroed) {
     if (align < TPI_PAGE_BYTES) align = TPI_PAGE_BYTES;
-    if (tier->backend->library && size < tier->backend->chunk_bytes) {
+    if (!own_pages && tier->backend->library && size < tier->backend->chunk_bytes) {
         void *small = tpi_memkind_allocate(tier, size, align);
         *zeroed = false;
         if (small != NULL) return small;
@@ -189,7 +189,7 @@ static void *tpi_grow(struct tpi_tier *tier, void *address, size_t old_size, siz
     if (found) return address;
     if (!tier->backend->movable || old_size < tier->backend->chunk_bytes) return NULL;
     void *moved = tpi_mremap(address, old_size, new_size, NULL);
-    return moved == MAP_FAILED ? NULL : moved;
+    return moved != MAP_FAILED ? moved : NULL;
 }
 
 void *tpi_tier_resize(struct tpi_tier *tier, void *address, size_t old_size, size_t new_size) {

@@ -95,12 +95,12 @@ bool tpi_tier_reserve(struct tpi_tier *tier, size_t size);
 void tpi_tier_reserve_any(struct tpi_tier *tier, size_t size); /* whatever the capacity */
 void tpi_tier_unreserve(struct tpi_tier *tier, size_t size);
 void tpi_tier_count(struct tpi_tier *tier, size_t size);
-void tpi_tier_count_many(struct tpi_tier *tier, uint64_t allocations, uint64_t bytes);
 void tpi_tier_show_peak(struct tpi_tier *tier); /* bytes that were reserved have come to be */
+void tpi_tier_count_many(struct tpi_tier *tier, uint64_t allocations, uint64_t bytes);
 void tpi_tier_count_spill(struct tpi_tier *tier, size_t size);
 
 /* Pages of the tier; capacity is not their business. */
-void *tpi_tier_take(struct tpi_tier *tier, size_t size, size_t align, bool *zeroed);
+void *tpi_tier_take(struct tpi_tier *tier, size_t size, size_t align, bool own_pages, bool *zeroed);
 void tpi_tier_give(struct tpi_tier *tier, void *address, size_t size);
 void *tpi_tier_resize(struct tpi_tier *tier, void *address, size_t old_size, size_t new_size);
 

@@ -17,6 +17,8 @@
 /* Nothing may be mapped in parts of a huge page: sizes are of whole ones. */
 static void *tpi_map_reserved(const struct tpi_tier *tier, size_t size, size_t align) {
     size_t page = tier->granule_bytes;
+    errno = ENOMEM;
+    if (!tpi_data_size_allowed(tier->live_bytes)) return NULL;
     int flags =
         MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED | MAP_HUGETLB | (__builtin_ctzll(page) << MAP_HUGE_SHIFT);
     void *pages = tpi_pages_reserve(size, align > page ? align : page);

@@ -30,6 +30,8 @@ static int tpi_open_nameless(const char *folder) {
 
 /* A nameless file with blocks behind every byte; -1: the folder has no room for it, or is gone. */
 static int tpi_file_of(const struct tpi_tier *tier, size_t size) {
+    errno = ENOMEM;
+    if (!tpi_data_size_allowed(tier->live_bytes)) return -1;
     errno = EFBIG;
     int fd = tpi_file_size_allowed(size) ? tpi_open_nameless(tier->plan->folder) : -1;
     int error = fd < 0 ? 0 : tp_raw_extend(fd, 0, size);

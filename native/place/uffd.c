@@ -64,8 +64,10 @@ struct tpi_uffd tpi_uffd_open(void) {
     return uffd;
 }
 
+/* A program may have closed the descriptor, and have another file there now: that is not ours to close. */
 void tpi_uffd_close(struct tpi_uffd *uffd) {
-    if (uffd->fd >= 0) tp_raw_close(uffd->fd);
+    struct uffdio_range nobody = {(uintptr_t)uffd & ~(TPI_PAGE_BYTES - 1), TPI_PAGE_BYTES};
+    if (uffd->fd >= 0 && ioctl(uffd->fd, UFFDIO_WAKE, &nobody) == 0) tp_raw_close(uffd->fd);
     uffd->fd = -1;
 }
 
@@ -79,13 +81,19 @@ static bool tpi_write_protect(const struct tpi_uffd *uffd, void *start, size_t s
     return status == 0;
 }
 
-bool tpi_uffd_protect(const struct tpi_uffd *uffd, void *start, size_t size) {
+int tpi_uffd_protect(const struct tpi_uffd *uffd, void *start, size_t size) {
     struct uffdio_register wanted = {.range = {(uintptr_t)start, size}, .mode = UFFDIO_REGISTER_MODE_WP};
-    if (uffd->fd < 0 || ioctl(uffd->fd, UFFDIO_REGISTER, &wanted) != 0) return false;
+    if (uffd->fd < 0) return ENOSYS;
+    if (ioctl(uffd->fd, UFFDIO_REGISTER, &wanted) != 0) return errno == EBUSY ? EBUSY : EINVAL;
     bool there = uffd->unpopulated || tpi_madvise(start, size, MADV_POPULATE_READ) == 0;
-    if (there && tpi_write_protect(uffd, start, size, UFFDIO_WRITEPROTECT_MODE_WP)) return true;
+    if (there && tpi_write_protect(uffd, start, size, UFFDIO_WRITEPROTECT_MODE_WP)) return 0;
     tpi_uffd_unprotect(uffd, start, size);
-    return false;
+    return EINVAL;
+}
+
+/* To protect it once more fails if it is not registered any more. */
+bool tpi_uffd_holds(const struct tpi_uffd *uffd, void *start, size_t size) {
+    return tpi_write_protect(uffd, start, size, UFFDIO_WRITEPROTECT_MODE_WP);
 }
 
 void tpi_uffd_unprotect(const struct tpi_uffd *uffd, void *start, size_t size) {

@@ -14,8 +14,12 @@ struct tpi_uffd {
 struct tpi_uffd tpi_uffd_open(void);
 void tpi_uffd_close(struct tpi_uffd *uffd);
 
-/* False: not for this kind of memory; nothing has changed. */
-bool tpi_uffd_protect(const struct tpi_uffd *uffd, void *start, size_t size);
+/* 0, or why not: EBUSY if another userfaultfd watches the range, otherwise it is not for this kind of memory.
+ * Nothing has changed then. */
+int tpi_uffd_protect(const struct tpi_uffd *uffd, void *start, size_t size);
+
+/* Is the range protected yet? Not if the descriptor was closed meanwhile. */
+bool tpi_uffd_holds(const struct tpi_uffd *uffd, void *start, size_t size);
 
 /* Takes the protection away again; or, if other pages are there by now, only wakes who waits. */
 void tpi_uffd_unprotect(const struct tpi_uffd *uffd, void *start, size_t size);

@@ -34,15 +34,13 @@ static unsigned tpi_number(tp_guard *guard, const struct tp_bin *bin) {
 
 static void tpi_set_limit(struct tp_bin *bin, unsigned number) {
     unsigned limit = TPI_BIN_BYTES / tp_class_bytes(tp_slabs_class(number));
-    bin->limit = (uint16_t)(limit > TP_BIN_OBJECTS  ? TP_BIN_OBJECTS
-                            : limit < TPI_BIN_LEAST ? TPI_BIN_LEAST
-                                                    : limit);
+    bin->limit = limit > TP_BIN_OBJECTS ? TP_BIN_OBJECTS : limit < TPI_BIN_LEAST ? TPI_BIN_LEAST : limit;
 }
 
 void *tp_cache_refill(tp_guard *guard, struct tp_bin *bin) {
     unsigned number = tpi_number(guard, bin);
     if (bin->limit == 0) tpi_set_limit(bin, number);
-    bin->count = (uint16_t)tp_slabs_take(guard, number, bin->objects, bin->limit / 2);
+    bin->count = tp_slabs_take(guard, number, bin->objects, bin->limit / 2);
     return bin->count > 0 ? bin->objects[--bin->count] : NULL;
 }
 
@@ -57,7 +55,7 @@ void tp_cache_overflow(tp_guard *guard, unsigned number, void *object) {
     if (bin->count == bin->limit) { /* those that have rested longest */
         unsigned half = bin->limit / 2;
         tp_slabs_give(guard, number, bin->objects, half);
-        bin->count = (uint16_t)(bin->count - half);
+        bin->count -= half;
         for (unsigned i = 0; i < bin->count; i++)
             bin->objects[i] = bin->objects[i + half];
     }
@@ -75,6 +73,7 @@ void tp_cache_add_counts(unsigned number, uint64_t *allocations, uint64_t *bytes
 void tp_cache_thread_end(tp_guard *guard) {
     struct tp_cache *cache = guard->self->cache;
     guard->self->cache = NULL;
+    guard->self->slab = 0;
     if (cache == NULL) return;
     for (unsigned number = 1; number < TP_BINS && tp_slabs_class(number) != TP_CLASS_NONE; number++) {
         struct tp_bin *bin = &cache->bins[number];

@@ -10,10 +10,25 @@
 #define TP_BIN_OBJECTS 61u
 
 struct tp_bin {
-    uint16_t count, limit;       /* limit 0: not used yet */
+    uint32_t count, limit;       /* limit 0: not used yet */
     uint64_t allocations, bytes; /* handed out, as they were asked for */
     void *objects[TP_BIN_OBJECTS];
 };
+
+/* Counted by the bin's thread, and read by others at any time. */
+static inline void tp_bin_count(struct tp_bin *bin, size_t size) {
+    __atomic_store_n(&bin->allocations, bin->allocations + 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&bin->bytes, bin->bytes + size, __ATOMIC_RELAXED);
+}
+
+/* An object that lies ready; NULL: none does. */
+static inline void *tp_bin_take(struct tp_bin *bin, size_t size) {
+    uint32_t count = bin->count;
+    if (__builtin_expect(count == 0, 0)) return NULL;
+    bin->count = count - 1;
+    tp_bin_count(bin, size);
+    return bin->objects[count - 1];
+}
 
 struct tp_cache {
     struct tp_bin bins[TP_BINS];       /* memory is taken as it is touched */

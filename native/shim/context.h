@@ -18,24 +18,29 @@
 struct tp_context {
     const uintptr_t *hook; /* NULL: free */
     uintptr_t pc, second;
-    const uint16_t *bins; /* of the site's pool, by class; NULL: the site is not on */
+    const uintptr_t *second_at; /* where on the stack `second` was; that of `pc` if the place is not known */
+    const uint16_t *bins;       /* of the site's pool, by class; NULL: the site is not on */
     uint32_t generation;
     uint32_t countdown, period; /* hits until the next comparison; period 1: another path has the same key */
     struct tp_site site;
     uint64_t check; /* over the words */
     uint8_t n_words;
+    bool plain; /* under the plan its allocations are the C library's, and nobody asks for them */
     bool whole; /* false: there are more words than fit, and a hit is never certain */
     uint16_t words[TP_TRAIL_WORDS];
 } __attribute__((aligned(256)));
 
 extern uint32_t tp_context_generation;
-extern uint64_t tp_context_links[1u << 10]; /* a return address, and above it where the next one lies */
 
+#define TPI_LINK_BITS 12
 #define TPI_LINK_PC_BITS 47
+extern uint64_t
+    tp_context_links[1u << TPI_LINK_BITS]; /* a return address, and above it where the next lies */
+
 #define TPI_CONTEXT_FACTOR 0x9e3779b97f4a7c15ull
 
 static inline uint64_t *tpi_context_link(uintptr_t pc) {
-    return &tp_context_links[pc * TPI_CONTEXT_FACTOR >> 54];
+    return &tp_context_links[pc * TPI_CONTEXT_FACTOR >> (64 - TPI_LINK_BITS)];
 }
 
 /* Read only inside the thread's own stack: instructions that lie about their frame must do no harm. */
@@ -52,21 +57,25 @@ static inline struct tp_context *tpi_context_set(const struct tp_thread *self, c
     return &self->contexts[(hash >> 56) * TP_CONTEXT_WAYS];
 }
 
-static inline bool tpi_context_matches(const struct tp_context *context, const uintptr_t *hook,
-                                       uintptr_t second) {
-    return context->hook == hook && context->pc == hook[1] && context->second == second &&
+/* The place of the second address is on the thread's own stack, above the hook's frame. */
+static inline bool tpi_context_matches(const struct tp_context *context, const uintptr_t *hook) {
+    return context->hook == hook && context->pc == hook[1] && *context->second_at == context->second &&
            context->generation == __atomic_load_n(&tp_context_generation, __ATOMIC_RELAXED);
+}
+
+static inline struct tp_context *tpi_context_find(struct tp_thread *self, const uintptr_t *hook) {
+    struct tp_context *context = tpi_context_set(self, hook, tpi_context_second(self, hook));
+    if (!tpi_context_matches(context, hook) && !tpi_context_matches(++context, hook)) return NULL;
+    return self->recent = context;
 }
 
 /* The entry of the call path that leads to the hook whose frame is given: the same key, and mostly the same
  * path. NULL: not seen yet, or its turn to be compared has come. Async-signal-safe with the recursion guard
  * held. */
-static inline struct tp_context *tp_context_likely(const struct tp_thread *self, const uintptr_t *hook) {
-    if (self->contexts == NULL) return NULL;
-    uintptr_t second = tpi_context_second(self, hook);
-    struct tp_context *context = tpi_context_set(self, hook, second);
-    if (!tpi_context_matches(context, hook, second) && !tpi_context_matches(++context, hook, second))
-        return NULL;
+static inline struct tp_context *tp_context_likely(struct tp_thread *self, const uintptr_t *hook) {
+    struct tp_context *context = self->recent;
+    if (__builtin_expect(context == NULL, 0)) return NULL;
+    if (!tpi_context_matches(context, hook) && (context = tpi_context_find(self, hook)) == NULL) return NULL;
     return __builtin_expect(--context->countdown != 0, 1) ? context : NULL;
 }
 

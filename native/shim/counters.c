@@ -15,7 +15,8 @@ static struct tp_counters *tpi_map(const char *path) {
     if (fd < 0) return NULL;
     void *mapped = MAP_FAILED;
     if (tp_raw_extend(fd, 0, sizeof(struct tp_counters)) == 0)
-        mapped = tp_raw_mmap(NULL, sizeof(struct tp_counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        mapped = tp_raw_mmap(tp_raw_aside(sizeof(struct tp_counters)), sizeof(struct tp_counters),
+                             PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     tp_raw_close(fd);
     return mapped == MAP_FAILED ? NULL : mapped;
 }

@@ -34,10 +34,12 @@ static inline bool tpi_in_slab(const void *address) {
 
 /* A small object of a site that has memory of its own; NULL: it is any other allocation. */
 static inline void *tpi_small(size_t size, size_t align, const uintptr_t *frame) {
-    bool off = false;
-    if (!tp_slabs_on || size >= tp_threshold) return NULL;
-    void *object = align <= TP_CLASS_STEP ? tp_small_allocate_fast(size, frame, &off) : NULL;
-    return TPI_UNLIKELY(object == NULL && !off) ? tp_small_allocate(size, align, frame) : object;
+    return tp_slabs_on && size < tp_threshold ? tp_small_allocate(size, align, frame) : NULL;
+}
+
+/* Is it the C library's alone: neither tracked nor a sample? */
+static inline bool tpi_left_alone(size_t size, const uintptr_t *frame) {
+    return tp_track_unseen(size) || (size < tp_plain_limit && tp_track_plain(size, frame));
 }
 
 static inline bool tpi_power_of_two(size_t align) {
@@ -47,19 +49,26 @@ static inline bool tpi_power_of_two(size_t align) {
 static __attribute__((noinline)) void *tpi_malloc(size_t size, const uintptr_t *frame) {
     void *small = tpi_small(size, 0, frame);
     if (small != NULL) return small;
-    if (tp_track_unseen(size)) return tp_real.malloc(size);
+    if (tpi_left_alone(size, frame)) return tp_real.malloc(size);
     return tp_track_allocate(&(struct tp_request){TP_CALL_MALLOC, size, 0, frame});
 }
 
 /* Recorded after the real call: the address is not known before. */
 TPI_HOOK void *malloc(size_t size) {
-    return tp_track_passes(size) ? tp_real.malloc(size) : tpi_malloc(size, TPI_FRAME);
+    bool off;
+    if (tp_track_passes(size)) return tp_real.malloc(size);
+    if (size < tp_small_limit) {
+        void *small = tp_small_allocate_fast(size, TPI_FRAME, &off);
+        if (__builtin_expect(small != NULL, 1)) return small;
+        if (off && tp_track_unseen(size)) return tp_real.malloc(size);
+    }
+    return tpi_malloc(size, TPI_FRAME);
 }
 
 static __attribute__((noinline)) void *tpi_calloc(size_t size, const uintptr_t *frame) {
     void *small = tpi_small(size, 0, frame);
     if (small != NULL) return memset(small, 0, size);
-    if (tp_track_unseen(size)) return tp_real.calloc(1, size);
+    if (tpi_left_alone(size, frame)) return tp_real.calloc(1, size);
     return tp_track_allocate(&(struct tp_request){TP_CALL_CALLOC, size, 0, frame});
 }
 
@@ -84,7 +93,7 @@ static __attribute__((noinline)) void *tpi_realloc(void *old, size_t size, const
     bool known = tpi_known(old);
     void *small = old == NULL || size > 0 ? tpi_small(size, 0, frame) : NULL;
     if (small != NULL) return old != NULL ? tpi_realloc_to(small, old, size) : small;
-    if (!known && tp_track_unseen(size)) return tp_real.realloc(old, size);
+    if (!known && tpi_left_alone(size, frame)) return tp_real.realloc(old, size);
     return tp_track_realloc(old, size, frame);
 }
 

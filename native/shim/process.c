@@ -10,6 +10,7 @@
 #include "../place/control.h"
 #include "../place/move.h"
 #include "../place/place.h"
+#include "allocators.h"
 #include "cache.h"
 #include "context.h"
 #include "counters.h"
@@ -24,12 +25,13 @@
 #include "stack.h"
 #include "stream.h"
 #include "track.h"
+#include "track_small.h"
 #include "where.h"
 
 enum tpi_state { TPI_COLD, TPI_ACTIVE, TPI_PASSIVE, TPI_ENDED };
 
 __thread struct tp_thread tp_self;
-size_t tp_threshold, tp_pass_limit;
+size_t tp_threshold, tp_pass_limit, tp_small_limit, tp_plain_limit;
 
 static enum tpi_state tpi_state;
 static tp_lock tpi_start_lock = TP_LOCK_INIT;
@@ -38,7 +40,6 @@ static bool tpi_recording;
 static uint64_t tpi_unloaded;
 static pthread_key_t tpi_thread_key;
 static bool tpi_have_key;
-static struct tp_object tpi_foreign_malloc;
 
 /* A page that the kernel wipes in a forked child, however that was made. */
 static uint32_t tpi_always_alive = 1;
@@ -50,10 +51,6 @@ bool tp_process_is_orphan(void) {
 
 bool tp_process_records(void) {
     return tpi_recording;
-}
-
-bool tp_process_in_foreign_malloc(uintptr_t address) {
-    return address >= tpi_foreign_malloc.start && address < tpi_foreign_malloc.end;
 }
 
 static void tpi_open_files(tp_guard *guard, bool forked) {
@@ -156,18 +153,6 @@ static void tpi_fork_child(void) {
     tp_guard_leave(&guard);
 }
 
-/* Looks where malloc comes from. False: the program's own is in charge and the hooks meet only parts of its
- * traffic, so that nothing of the malloc family may be tracked or placed. */
-static bool tpi_check_malloc(tp_guard *guard) {
-    bool hooked;
-    struct tp_object foreign;
-    const char *name = tp_real_foreign_malloc(&foreign, &hooked);
-    if (name == NULL) return true;
-    if (hooked) tpi_foreign_malloc = foreign;
-    tp_meta_note(guard, TP_NOTE_FOREIGN_MALLOC, hooked, name[0] != '\0' ? name : tp_meta_program());
-    return hooked;
-}
-
 static void tpi_start(tp_guard *guard) {
     const char *bad_option = tp_options_read();
     tp_objects_start();
@@ -181,7 +166,7 @@ static void tpi_start(tp_guard *guard) {
         pthread_atfork(tpi_fork_prepare, tpi_fork_parent, tpi_fork_child);
         tpi_have_key = pthread_key_create(&tpi_thread_key, tpi_thread_end) == 0;
         if (bad_option != NULL) tp_meta_note(guard, TP_NOTE_OTHER, 0, bad_option);
-        hooked = tpi_check_malloc(guard);
+        hooked = tp_allocators_start(guard);
     }
     if (!hooked) tp_options.small_period_bytes = 0;
     tpi_incarnation = 1;
@@ -205,6 +190,7 @@ static __attribute__((noinline)) bool tpi_catch_up(tp_guard *guard) {
 void tp_process_look_at_small(void) {
     if (tp_threshold == SIZE_MAX) return; /* the program's own malloc is in charge */
     tp_slabs_on = true;
+    tp_small_limit = tp_threshold < TP_CLASS_LINEAR_BYTES ? tp_threshold : TP_CLASS_LINEAR_BYTES + 1;
     __atomic_store_n(&tp_pass_limit, 0, __ATOMIC_RELEASE);
 }
 
@@ -235,6 +221,7 @@ static __attribute__((constructor(101))) void tpi_construct(void) {
         tp_place_start(tp_counters);
         if (tp_place_small()) tp_process_look_at_small();
         tp_sites_forget(&guard); /* those seen before had no plan */
+        if (!tpi_recording) tp_plain_limit = tp_place_plain_bytes();
         tp_control_start(&guard);
     }
     tp_guard_leave(&guard);

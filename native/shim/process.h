@@ -29,9 +29,6 @@ bool tp_process_ready(tp_guard *guard);
 /* After dlclose: forgets what depends on where objects were, if any has gone. */
 void tp_process_unloaded(void);
 
-/* Is `address` in an allocator that is not the C library's? What it maps for itself is no object. */
-bool tp_process_in_foreign_malloc(uintptr_t address);
-
 /* Is this a forked child that has not noticed yet? A raw clone calls no handlers. */
 bool tp_process_is_orphan(void);
 

@@ -7,13 +7,20 @@
 
 #include "../common/rawio.h"
 #include "../place/place.h"
+#include "allocators.h"
 #include "context.h"
 #include "meta.h"
 #include "modules.h"
 #include "pools.h"
 #include "slabs.h"
 
-enum { TPI_FIRST_CAPACITY = 4096, TPI_SITE_TRUNCATED = 1, TPI_SITE_NAMED = 2, TPI_SITE_POOL = 4 };
+enum {
+    TPI_FIRST_CAPACITY = 4096,
+    TPI_SITE_TRUNCATED = 1,
+    TPI_SITE_NAMED = 2,
+    TPI_SITE_POOL = 4,
+    TPI_SITE_ALLOCATOR_SHIFT = 8
+};
 
 struct tpi_stack_entry {
     uint64_t hash; /* of the return addresses; stored last; 0: free */
@@ -115,6 +122,7 @@ struct tpi_named_stack {
     struct tp_meta_frame frames[TP_MAX_FRAMES];
     unsigned n_frames;
     bool truncated, pool; /* a pool's stack is that of the pool alone */
+    enum tp_allocator allocator;
     struct tp_hash128 key;
 };
 
@@ -131,8 +139,8 @@ static void tpi_append(struct tpi_named_stack *stack, uint32_t module, uint64_t 
 }
 
 static bool tpi_is_pool(const struct tp_backtrace *backtrace, const struct tp_object *objects) {
-    return backtrace->n_frames > 0 && objects[0].end != 0 &&
-           tp_pool_maps_at(&objects[0], backtrace->frames[0]);
+    if (backtrace->n_frames == 0 || objects[0].end == 0) return false;
+    return tp_pool_maps_at(&objects[0], backtrace->frames[0]);
 }
 
 static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace,
@@ -141,9 +149,11 @@ static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace
     const struct tp_hash128 nowhere = {0, 0};
     stack->n_frames = 0;
     stack->key = nowhere;
-    stack->pool = tpi_is_pool(backtrace, objects);
+    stack->allocator = tp_allocator_of(backtrace, objects);
+    stack->pool = stack->allocator != TP_ALLOCATOR_NONE || tpi_is_pool(backtrace, objects);
     stack->truncated = backtrace->truncated && !stack->pool;
-    for (unsigned i = 0, n = stack->pool ? 1 : backtrace->n_frames; i < n; i++) {
+    unsigned n_frames = backtrace->n_frames > 1 && stack->pool ? 1 : backtrace->n_frames;
+    for (unsigned i = 0; i < n_frames; i++) {
         const struct tp_object *object = &objects[i];
         if (object->end == 0) {
             tpi_append(stack, TP_MODULE_NONE, 0, nowhere);
@@ -161,7 +171,8 @@ static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace
 
 static void tpi_write_site(tp_guard *guard, const struct tp_site *site, const struct tpi_named_stack *stack) {
     uint32_t flags = (stack->truncated ? TPI_SITE_TRUNCATED : 0u) | (site->named ? TPI_SITE_NAMED : 0u) |
-                     (stack->pool ? TPI_SITE_POOL : 0u);
+                     (stack->pool ? TPI_SITE_POOL : 0u) |
+                     (uint32_t)stack->allocator << TPI_SITE_ALLOCATOR_SHIFT;
     struct tp_meta_site record = {site->number,  stack->n_frames, stack->key.hi,
                                   stack->key.lo, site->tier,      flags};
     struct tp_meta_part parts[] = {{&record, sizeof record},

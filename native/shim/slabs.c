@@ -40,6 +40,7 @@ struct tpi_pool {
 } __attribute__((aligned(64)));
 
 bool tp_slabs_on;
+uint32_t tp_slabs_generation;
 static struct tpi_pool *tpi_pools; /* TP_POOLS of them, memory taken as it is touched */
 static uint32_t tpi_n_pools = 1;   /* written with the lock of sites.c held */
 
@@ -126,6 +127,7 @@ static void tpi_format(struct tp_slab *slab, unsigned pool, unsigned class) {
     slab->pool = (uint16_t)pool;
     slab->bin = tpi_pools[pool].bins[class];
     tp_pagemap_set_bin(slab->start, slab->bin);
+    __atomic_fetch_add(&tp_slabs_generation, 1, __ATOMIC_ACQ_REL);
     slab->class = (uint8_t)class;
     slab->object_bytes = tp_class_bytes(class);
     slab->reciprocal = UINT32_MAX / slab->object_bytes + 1;

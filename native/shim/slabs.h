@@ -42,6 +42,9 @@ static inline struct tp_slab *tp_slab_of(uintptr_t address) {
     return leaf[address >> TP_SLAB_SHIFT & ((1u << TPI_SLAB_LEAF_SHIFT) - 1)];
 }
 
+/* Rises whenever a slab is given to a class: what was known of a slab may be wrong then. */
+extern uint32_t tp_slabs_generation;
+
 /* Is any site on? While none is, the hooks' fast path does not look at call paths. */
 extern bool tp_slabs_on;
 

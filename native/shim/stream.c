@@ -81,7 +81,8 @@ static int tpi_new_chunk(tp_guard *guard) {
     }
     void *chunk = MAP_FAILED;
     if (error == 0)
-        chunk = tp_raw_mmap(NULL, TP_CHUNK_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd,
+        chunk = tp_raw_mmap(tp_raw_aside(TP_CHUNK_BYTES), TP_CHUNK_BYTES, PROT_READ | PROT_WRITE,
+                            MAP_SHARED | MAP_POPULATE, fd,
                             (off_t)offset); /* its pages will be written one and all */
     tp_raw_close(fd);
     if (error != 0) return error;

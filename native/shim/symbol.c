@@ -37,7 +37,7 @@ static uint32_t tpi_gnu_hash(const char *name) {
     return hash;
 }
 
-void *tp_symbol_find(const struct tp_object *object, const char *name) {
+static const ElfW(Sym) * tpi_look_up(const struct tp_object *object, const char *name) {
     struct tpi_tables tables = {0};
     if (!tpi_find_tables(object, &tables)) return NULL;
     uint32_t n_buckets = tables.hash[0], first = tables.hash[1], bloom_words = tables.hash[2];
@@ -51,7 +51,18 @@ void *tp_symbol_find(const struct tp_object *object, const char *name) {
         const ElfW(Sym) *symbol = &tables.symbols[at];
         if ((hash | 1) == (wanted | 1) && symbol->st_shndx != SHN_UNDEF &&
             strcmp(tables.names + symbol->st_name, name) == 0)
-            return (void *)(object->bias + symbol->st_value);
+            return symbol;
         if (hash & 1) return NULL; /* the chain's last */
     }
+}
+
+void *tp_symbol_find(const struct tp_object *object, const char *name) {
+    const ElfW(Sym) *symbol = tpi_look_up(object, name);
+    return symbol != NULL ? (void *)(object->bias + symbol->st_value) : NULL;
+}
+
+void *tp_symbol_sized(const struct tp_object *object, const char *name, size_t *size) {
+    const ElfW(Sym) *symbol = tpi_look_up(object, name);
+    *size = symbol != NULL ? symbol->st_size : 0;
+    return symbol != NULL ? (void *)(object->bias + symbol->st_value) : NULL;
 }

@@ -8,4 +8,7 @@
 /* The address of an exported function or variable that the object defines; NULL if it defines none. */
 void *tp_symbol_find(const struct tp_object *object, const char *name);
 
+/* The same, and how many bytes it has. */
+void *tp_symbol_sized(const struct tp_object *object, const char *name, size_t *size);
+
 #endif

@@ -9,6 +9,7 @@
 
 #include "../common/records.h"
 
+struct tp_bin;
 struct tp_cache;
 struct tp_context;
 
@@ -24,9 +25,12 @@ struct tp_thread {
     uintptr_t stack_low, stack_high;      /* the thread's own stack; 0, 0: not known */
     void *stack_copy;                     /* of another stack that the thread runs on; NULL: never needed */
     uint8_t stack_searches;               /* in /proc/self/maps */
-    struct tp_context *contexts;          /* call paths seen; NULL: none yet */
+    struct tp_context *contexts, *recent; /* call paths seen, and the last of them; NULL: none yet */
     struct tp_cache *cache;               /* of objects from slabs; NULL: never needed */
-    uint32_t slow_calls;                  /* every TP_TIMED_CALLS-th is timed */
+    uintptr_t slab;                       /* that of the last free; 0: none */
+    struct tp_bin *slab_bin;
+    uint32_t slab_generation;
+    uint32_t slow_calls; /* every TP_TIMED_CALLS-th is timed */
     struct {
         uint32_t allocations, frees, small_samples, unnamed, truncated;
         uint32_t context_keys, context_misses, context_mismatches;

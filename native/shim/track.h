@@ -59,4 +59,11 @@ static inline bool tp_track_unseen(size_t size) {
     return tpi_track_below(size, tp_threshold);
 }
 
+/* Sizes from the threshold to this one may be plain; 0: none is. */
+extern size_t tp_plain_limit;
+
+/* Is it the C library's, and of a site that the plan leaves there, so that nobody asks for it as long as
+ * nothing is recorded? */
+bool tp_track_plain(size_t size, const uintptr_t *hook);
+
 #endif

@@ -32,6 +32,7 @@ static void tpi_end_change(struct tpi_change *change, int status) {
 int tp_track_madvise(void *address, size_t size, int advice) {
     struct tpi_change change;
     if (!tp_place_active()) return tp_real.madvise(address, size, advice);
+    tp_move_advised(advice);
     tpi_begin_change(&change);
     int status = tp_place_shares(address, size) ? tp_place_madvise(address, size, advice)
                                                 : tp_real.madvise(address, size, advice);

@@ -54,6 +54,11 @@ static void *tpi_system(tp_guard *guard, struct tp_timing *timing, const struct 
     return address;
 }
 
+/* Without a record nobody asks for the time. */
+static uint64_t tpi_record_time_ns(void) {
+    return tp_process_records() ? tp_now_ns() : 0;
+}
+
 static void tpi_record(tp_guard *guard, enum tp_record_type type, const struct tp_owner *owner,
                        uint64_t time_ns, uint16_t flags, uint32_t aux) {
     if (!tp_process_records()) return;
@@ -90,7 +95,7 @@ static void tpi_unplace(const struct tp_owner *owner) {
 /* Takes over an allocation that is there: owner, accounts, record. The birth is timed now, after the memory
  * was handed out. False: it cannot be tracked, and stays the system's own affair. */
 static bool tpi_adopt(tp_guard *guard, struct tp_owner *owner, struct tp_site site) {
-    uint64_t now_ns = tp_now_ns();
+    uint64_t now_ns = tpi_record_time_ns();
     owner->accounted = owner->kind == TP_OWNER_SYSTEM && tp_place_active();
     if (!tp_owners_add(guard, owner)) return false;
     if (owner->accounted) tp_place_account(owner->tier, (int64_t)owner->size);
@@ -148,6 +153,18 @@ static void *tpi_allocate(tp_guard *guard, struct tp_timing *timing, const struc
     void *address = tpi_system(guard, timing, request);
     if (!passes) tpi_sample(guard, address, request->size, request->hook);
     return address;
+}
+
+bool tp_track_plain(size_t size, const uintptr_t *hook) {
+    struct tp_thread *self = &tp_self;
+    if (size < tp_threshold || self->depth != 0) return false;
+    self->depth = 1;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    const struct tp_context *context = tp_context_certain(self, hook);
+    bool plain = context != NULL && context->plain;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    self->depth = 0;
+    return plain;
 }
 
 void *tp_track_allocate(const struct tp_request *request) {
@@ -213,7 +230,8 @@ void tp_track_free(void *address) {
     struct tp_owner owner = {.kind = TP_OWNER_SYSTEM};
     if (tp_process_ready(&guard)) {
         struct tp_timing timing = tp_timing_begin(&guard);
-        if (tp_owners_take(&guard, (uintptr_t)address, &owner)) tpi_end(&guard, &owner, tp_now_ns(), false);
+        if (tp_owners_take(&guard, (uintptr_t)address, &owner))
+            tpi_end(&guard, &owner, tpi_record_time_ns(), false);
         tp_timing_end(&guard, &timing);
     }
     if (owner.kind != TP_OWNER_PLACED) tp_real.free(address);
@@ -291,7 +309,8 @@ static void *tpi_realloc(tp_guard *guard, struct tp_timing *timing, void *old, s
     if (placed == NULL && !old_placed) {
         address = tpi_realloc_system(guard, timing, old, size);
     } else {
-        size_t old_size = owned ? old_owner.size : tp_real.malloc_usable_size(old);
+        /* Programs write up to malloc_usable_size, and rely on realloc to keep that. */
+        size_t old_size = old_placed ? old_owner.size : tp_real.malloc_usable_size(old);
         address = tpi_realloc_copy(guard, timing, old, old_size, placed, size);
     }
     if (address == NULL && size > 0) { /* the old memory lives on as it was */

@@ -8,6 +8,7 @@
 #include "../place/phases.h"
 #include "../place/place.h"
 #include "busy.h"
+#include "allocators.h"
 #include "engine.h"
 #include "hooks.h"
 #include "maps.h"
@@ -18,6 +19,7 @@
 #include "timing.h"
 #include "track.h"
 #include "track_map.h"
+#include "track_tear.h"
 #include "where.h"
 
 void tpi_map_record(tp_guard *guard, enum tp_record_type type, const struct tp_map *map, uint64_t time_ns,
@@ -99,7 +101,7 @@ static bool tpi_site(tp_guard *guard, size_t size, struct tp_site *site) {
     struct tp_backtrace backtrace;
     if (size < tp_options.threshold_bytes) return false;
     tp_unwind(guard, &backtrace);
-    if (backtrace.n_frames > 0 && tp_process_in_foreign_malloc(backtrace.frames[0])) return false;
+    if (backtrace.n_frames > 0 && tp_allocator_hooked_at(backtrace.frames[0])) return false;
     guard->self->pending.truncated += backtrace.truncated;
     *site = tp_site_of(guard, &backtrace);
     return true;
@@ -140,6 +142,7 @@ static void *tpi_mmap(tp_guard *guard, void *address, size_t size, int prot, int
     bool replaces = (flags & MAP_FIXED) != 0;
     uintptr_t start = (uintptr_t)address;
     if (replaces) tpi_begin_ending(guard, start, tpi_page_end(start + size), &replaced);
+    if (replaces && !replaced.tracked) tpi_tear(guard, address, size);
     tp_timing_pause(&timing);
     errno = guard->saved_errno;
     void *mapped = tp_real.mmap(address, size, prot, flags, fd, offset);
@@ -158,9 +161,18 @@ static void *tpi_mmap(tp_guard *guard, void *address, size_t size, int prot, int
     return mapped;
 }
 
+/* Inside the guard memkind maps room for small objects. They would be in the C library's heap otherwise, not
+ * in a hole that the program has left among its mappings. */
+static void *tpi_mmap_inside(void *address, size_t size, int prot, int flags, int fd, off_t offset) {
+    const uintptr_t huge_bytes = (uintptr_t)2 << 20;
+    if (address == NULL && (flags & MAP_FIXED) == 0 && tp_place_active())
+        address = (void *)(((uintptr_t)tp_raw_aside(size + huge_bytes) + huge_bytes - 1) & ~(huge_bytes - 1));
+    return tp_real.mmap(address, size, prot, flags, fd, offset);
+}
+
 void *tp_track_mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset) {
     tp_guard guard;
-    if (!tp_guard_enter(&guard)) return tp_real.mmap(address, size, prot, flags, fd, offset);
+    if (!tp_guard_enter(&guard)) return tpi_mmap_inside(address, size, prot, flags, fd, offset);
     void *mapped;
     if (tp_process_ready(&guard)) {
         mapped = tpi_mmap(&guard, address, size, prot, flags, fd, offset);
@@ -181,6 +193,7 @@ int tpi_munmap(tp_guard *guard, void *address, size_t size) {
     uintptr_t start = (uintptr_t)address;
     tpi_begin_ending(guard, start, tpi_page_end(start + size), &ending);
     const struct tp_map_pieces *last = &ending.last;
+    if (!ending.tracked) tpi_tear(guard, address, size);
     for (unsigned i = 0; i < last->n_pieces; i++) {
         const struct tp_map *map = &last->pieces[i];
         twins[i] = map->placed ? tp_place_double((void *)map->start, map->end - map->start, map->tier) : NULL;
@@ -230,6 +243,8 @@ static void *tpi_mremap(tp_guard *guard, void *old, size_t old_size, size_t size
     struct tp_site site;
     uintptr_t start = (uintptr_t)old, target = (uintptr_t)to;
     bool moves = old_size > 0 && (flags & MREMAP_DONTUNMAP) == 0, replaces = (flags & MREMAP_FIXED) != 0;
+    tpi_tear_off(guard, old, old_size);
+    if (replaces) tpi_tear(guard, to, size);
     if (tp_place_shares(old, old_size > 0 ? old_size : 1))
         return tpi_remap(guard, old, old_size, size, flags, to);
     bool tracked = !moves && tpi_site(guard, size, &site);

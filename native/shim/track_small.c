@@ -41,10 +41,10 @@ static inline void *tpi_take(struct tp_thread *self, unsigned class, size_t size
     struct tp_bin *bin = &self->cache->bins[number];
     if (__builtin_expect(number == 0, 0) && (bin = tpi_new_bin(self, context->bins, class)) == NULL)
         return NULL;
-    void *object = __builtin_expect(bin->count > 0, 1) ? bin->objects[--bin->count] : tpi_refill(self, bin);
-    if (object == NULL) return NULL;
-    bin->allocations++;
-    bin->bytes += size;
+    void *object = tp_bin_take(bin, size);
+    if (__builtin_expect(object != NULL, 1)) return object;
+    object = tpi_refill(self, bin);
+    if (object != NULL) tp_bin_count(bin, size);
     return object;
 }
 

@@ -142,7 +142,7 @@ static void tpi_look_at_part(struct tpi_found *found, const struct tpi_part *par
     batch.n_pages = 0;
     for (uint64_t i = 0; i < n_looks; i++) {
         uint64_t low = n_pages * i / n_looks, high = n_pages * (i + 1) / n_looks;
-        uint64_t page = first + low + tpi_mix(i + 1, part->start) % (high - low);
+        uint64_t page = first + low + tp_hash_word(part->start, i) % (high - low);
         batch.pages[batch.n_pages++] = (void *)(page * TPI_PAGE);
         if (batch.n_pages == TPI_BATCH) tpi_look(found, &batch, part->kind);
     }
@@ -159,7 +159,7 @@ struct tpi_writer {
 };
 
 static void tpi_write(struct tpi_writer *writer, uint32_t pages, uint32_t place) {
-    if (pages == 0) return;
+    if (pages == 0 || writer->looked == 0) return;
     __uint128_t size = writer->part->end - writer->part->start;
     uint64_t before = (uint64_t)(size * writer->pages_so_far / writer->looked);
     writer->pages_so_far += pages;

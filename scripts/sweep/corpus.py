@@ -26,7 +26,7 @@ def _picture(random_: random.Random, width: int, height: int) -> bytes:
     for y in range(height):
         for x in range(width):
             pixels += bytes(((x * 255 // width + random_.randint(0, 7)) % 256, y * 255 // height, (x ^ y) % 256))
-    return f"P6 {width} {height} 255\n".encode() + bytes(pixels)
+    return f"P6\n{width} {height}\n255\n".encode() + bytes(pixels)
 
 
 def make(folder: Path) -> None:

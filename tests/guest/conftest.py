@@ -25,8 +25,8 @@ HERE = Path(__file__).parent
 BOOT = HERE.parents[1] / "scripts/guest/boot.py"
 PROGRAM_SOURCES = (*sorted(HERE.glob("programs/*.c")), *sorted(HERE.parent.glob("programs/place_*.c")))
 
-#: All variants together stay below ten minutes.
-LIMIT_S = 570
+#: All variants together stay below ten minutes; on a busy machine they may take longer.
+LIMIT_S = float(os.environ.get("TIERPROF_GUEST_LIMIT_S", "570"))
 
 _LOG_READ_ALL = 3  # of syslog(2)
 _LOG_BYTES, _LOG_LINES = 1 << 18, 30

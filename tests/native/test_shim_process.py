@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 CompileProgram = Callable[..., Path]
@@ -18,6 +19,7 @@ ReadRaw = Callable[[Path], list[Any]]  # a list of (meta, records, counters)
 ALLOC, FREE, MAP, UNMAP = 1, 2, 3, 4
 NOTE_DISK_FULL, NOTE_LIMIT_REACHED, NOTE_FOREIGN_MALLOC = 1, 2, 6
 CHUNK_BYTES = 64 * 1024
+ALLOCATORS = {"libjemalloc.so.2": "jemalloc", "libtcmalloc_minimal.so.4": "tcmalloc", "libmimalloc.so.2": "mimalloc"}
 
 
 def sizes(process: Any) -> list[int]:
@@ -170,6 +172,40 @@ def test_a_program_with_its_own_malloc_is_left_alone(compile_program: CompilePro
     # THEN its mappings are recorded, its heap is not, and a note tells why
     assert process.records["type"].tolist() == [MAP, UNMAP]
     assert [note.code for note in process.meta.notes] == [NOTE_FOREIGN_MALLOC]
+
+
+def test_what_a_linked_in_allocator_maps_is_one_object(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:
+    # GIVEN a program whose own malloc maps pieces for whoever needs the next one
+    raw, completed = run_shim(compile_program("own_malloc_maps", "-fno-builtin"))
+    assert (completed.returncode, completed.stdout) == (0, b"right 40\n")
+    [process] = read_raw(raw)
+    # THEN four pieces of one site, which ends at the allocator
+    pieces = process.records[process.records["type"] == MAP]
+    assert pieces["size"].tolist() == [1 << 20] * 4
+    [site] = {process.meta.sites[number] for number in pieces["site"].tolist()}
+    assert (len(site.frames), site.pool) == (1, True)
+    [note] = process.meta.notes
+    assert note.code == NOTE_FOREIGN_MALLOC
+    assert note.text.endswith("has an allocator of its own linked in, whose mappings are one object")
+
+
+@pytest.mark.parametrize(("library", "name"), ALLOCATORS.items())
+def test_objects_of_an_allocator_in_a_library_are_tracked_one_by_one(
+    library: str, name: str, compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw
+) -> None:
+    # GIVEN a program that is linked with another allocator than the C library's
+    found = subprocess.run([os.environ.get("CC", "cc"), f"-print-file-name={library}"], capture_output=True, text=True, check=True).stdout
+    if not Path(found.strip()).is_absolute():
+        pytest.skip(f"{library} is not installed")
+    raw, completed = run_shim(compile_program("place_sites", "-fno-builtin", "-Wl,--no-as-needed", f"-l:{library}"), "10")
+    # WHEN it has ended
+    assert (completed.returncode, completed.stdout) == (0, b"right 10\n")
+    [process] = read_raw(raw)
+    # THEN each object is recorded once, as one of malloc's, and what the allocator maps for them is not
+    assert np.count_nonzero((process.records["type"] == ALLOC) & (process.records["size"] == 1 << 20)) == 20
+    assert MAP not in process.records["type"]
+    [note] = process.meta.notes
+    assert note.text.endswith(f"{library} ({name})")
 
 
 def test_a_program_at_a_fixed_address_has_no_malloc_of_its_own(

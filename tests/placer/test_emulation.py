@@ -1,8 +1,11 @@
 """The emulated tier: what stalls on it is delayed, nothing else is, and the delay is found that gives the factor that was asked for."""
 
 import json
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,11 +14,12 @@ import pyarrow as pa
 import pytest
 
 from tierprof.base.errors import TierError
+from tierprof.base.native import native_path
 from tierprof.base.schema import RECIPES
 from tierprof.placer import emulation
 from tierprof.placer.achieved import counters_of, total
 from tierprof.placer.binary import write_plan, write_recipes
-from tierprof.placer.emulation import ProbeRun, calibrate, compare, prepared_probe, search
+from tierprof.placer.emulation import ProbeRun, achieved_on_average, calibrate, compare, prepared_probe, search
 from tierprof.placer.plan import Plan, PlannedObject
 from tierprof.placer.tiers import TierSpec
 from tierprof.profiler import session
@@ -35,36 +39,58 @@ class Profiled(NamedTuple):
     recipes: pa.Table
 
 
+def profile(program: Path, *args: str, trace: Path) -> Profiled:
+    """Profile a program as any is."""
+    assert session.run([str(program), *args], trace, LaunchOptions(source="clock", discard_stdout=True)).exit_status == 0
+    found = Trace.open(trace)
+    objects = found.objects()
+    return Profiled(program, str(objects.loc[objects["largest_bytes"].idxmax(), "key"]), found.table("recipes"))
+
+
 @pytest.fixture(scope="module", params=["sha1", "none"])
 def reader(
     request: pytest.FixtureRequest, perf_allowed: None, compile_program: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Profiled:
-    """place_emulated, profiled as any program is; with a build-id, and without."""
+    """place_emulated, profiled; with a build-id, and without."""
     program = compile_program("place_emulated", f"-Wl,--build-id={request.param}")
-    path = tmp_path_factory.mktemp("traces") / "reader.trace"
-    assert session.run([str(program), "main"], path, LaunchOptions(source="clock")).exit_status == 0
-    trace = Trace.open(path)
-    objects = trace.objects()
-    return Profiled(program, str(objects.loc[objects["largest_bytes"].idxmax(), "key"]), trace.table("recipes"))
+    return profile(program, "main", trace=tmp_path_factory.mktemp("traces") / "reader.trace")
+
+
+class Emulated(NamedTuple):
+    """What a program did with its large array in a tier."""
+
+    stdout: bytes
+    counters: list[dict[str, Any]]
+    notes: list[str]
+
+
+RunIn = Callable[..., Emulated]
+
+
+@pytest.fixture
+def run_in(tmp_path: Path, run_shim: Callable[..., Any]) -> RunIn:
+    """`run_in(profiled, *args, slow=SLOW, tier="slow", delay_ratio=1.0)`: run it with its array in the tier."""
+
+    def run_one(own: Profiled, *args: str, slow: TierSpec = SLOW, tier: str = "slow", delay_ratio: float = 1.0) -> Emulated:
+        plan = Plan((TierSpec("dram"), slow), "dram", (PlannedObject(own.key, tier),))
+        write_plan(tmp_path / "plan.bin", plan, {"slow": delay_ratio}, 100.0)
+        write_recipes(tmp_path / "recipes.bin", own.recipes)
+        env = {"TIERPROF_PLAN": str(tmp_path / "plan.bin"), "TIERPROF_RECIPES": str(tmp_path / "recipes.bin")}
+        run = run_shim(own.program, *args, env=env)
+        assert run.completed.returncode == 0
+        notes = [note.text for path in run.raw.glob("meta.*.bin") for note in read_meta(path).notes if note.code == NOTE_NO_EMULATION]
+        return Emulated(run.completed.stdout, counters_of(run.raw), notes)
+
+    return run_one
 
 
 RunReader = Callable[..., list[dict[str, Any]]]
 
 
 @pytest.fixture
-def run_reader(reader: Profiled, tmp_path: Path, run_shim: Callable[..., Any]) -> RunReader:
-    """`run_reader(mode, tier)`: run it with its array in the tier; the counters of its processes."""
-
-    def run_one(mode: str, tier: str, delay_ratio: float = 1.0) -> list[dict[str, Any]]:
-        plan = Plan((TierSpec("dram"), SLOW), "dram", (PlannedObject(reader.key, tier),))
-        write_plan(tmp_path / "plan.bin", plan, {"slow": delay_ratio})
-        write_recipes(tmp_path / "recipes.bin", reader.recipes)
-        env = {"TIERPROF_PLAN": str(tmp_path / "plan.bin"), "TIERPROF_RECIPES": str(tmp_path / "recipes.bin")}
-        run = run_shim(reader.program, mode, env=env)
-        assert run.completed.returncode == 0
-        return counters_of(run.raw)
-
-    return run_one
+def run_reader(reader: Profiled, run_in: RunIn) -> RunReader:
+    """`run_reader(mode, tier)`: run place_emulated with its array in the tier; the counters of its processes."""
+    return lambda mode, tier: run_in(reader, mode, tier=tier).counters
 
 
 @pytest.mark.parametrize("mode", ["main", "threads"])
@@ -93,6 +119,80 @@ def test_a_forked_child_is_delayed_on_its_own(run_reader: RunReader) -> None:
     assert len(counters) == 2
     child = max(counters, key=lambda one: one["emul_useful_ns"])
     assert child["emul_delayed"] > 0
+
+
+def test_a_program_that_closes_all_descriptors_is_delayed_all_the_same(
+    perf_allowed: None, compile_program: Callable[..., Path], run_in: RunIn, tmp_path: Path
+) -> None:
+    # GIVEN a program that counts its descriptors, closes all, and lowers their limit, before it reads its array
+    own = profile(compile_program("place_descriptors"), trace=tmp_path / "own.trace")
+    alone = subprocess.run([str(own.program)], capture_output=True, check=True).stdout
+    found = run_in(own)
+    # THEN it finds none of ours, and its reads are delayed
+    assert found.stdout == alone
+    assert total(found.counters, "emul_delayed") > 0
+    assert found.notes == []
+
+
+def test_short_threads_go_through_it_in_thousands(
+    perf_allowed: None, compile_program: Callable[..., Path], run_in: RunIn, tmp_path: Path
+) -> None:
+    own = profile(compile_program("place_short_threads"), "2000", trace=tmp_path / "own.trace")
+    found = run_in(own, "4000")
+    assert found.stdout == b"threads 4000\n"
+    assert total(found.counters, "emul_signals") > 0
+
+
+@pytest.fixture(scope="module")
+def sweeper(perf_allowed: None, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Profiled]:
+    """`sweeper(kind)`: the probe's stream of that kind, profiled once."""
+    done: dict[str, Profiled] = {}
+
+    def one(kind: str) -> Profiled:
+        if kind not in done:
+            trace = tmp_path_factory.mktemp("traces") / f"{kind}.trace"
+            done[kind] = profile(native_path("tierprof-probe"), *stream_of(kind, 0.3), trace=trace)
+        return done[kind]
+
+    return one
+
+
+def stream_of(kind: str, seconds: float, threads: int = 1) -> list[str]:
+    """Arguments of the probe."""
+    return ["stream", "--kind", kind, "--mib", "96", "--seconds", str(seconds), "--threads", str(threads)]
+
+
+@pytest.mark.parametrize("kind", ["read", "write", "copy"])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_cap_on_bandwidth_holds_up_what_sweeps_memory(kind: str, threads: int, sweeper: Callable[[str], Profiled], run_in: RunIn) -> None:
+    # WHEN arrays are swept in a tier that moves half a GiB a second, far less than any machine's memory
+    capped = TierSpec("slow", "emulated", factor=2.0, bandwidth_bytes_per_s=2.0**29)
+    found = run_in(sweeper(kind), *stream_of(kind, 0.6, threads), slow=capped, delay_ratio=0.0)
+    told = json.loads(found.stdout)
+    # THEN threads wait, and what is thought to have been moved is near what was
+    assert total(found.counters, "emul_throttle_ns") > 0
+    assert total(found.counters, "emul_delayed") == 0
+    assert told["bytes"] / 2 < total(found.counters, "emul_bytes") < 2 * told["bytes"]
+    # and no more has been moved than the cap allows, but for the error of that, and what the start and the last periods let through
+    assert told["bytes"] < 3 * 2**29 * told["seconds"]
+
+
+def test_without_a_cap_nothing_is_counted_as_moved(sweeper: Callable[[str], Profiled], run_in: RunIn) -> None:
+    found = run_in(sweeper("read"), *stream_of("read", 0.2), delay_ratio=0.0)
+    assert total(found.counters, "emul_signals") > 0
+    assert total(found.counters, "emul_bytes") == total(found.counters, "emul_throttle_ns") == 0
+
+
+def test_a_forked_child_shares_its_parents_cap(
+    perf_allowed: None, compile_program: Callable[..., Path], run_in: RunIn, tmp_path: Path
+) -> None:
+    # GIVEN random reads in a forked child, under a cap of an eighth of one line in 100 ns
+    own = profile(compile_program("place_emulated"), "main", trace=tmp_path / "own.trace")
+    found = run_in(own, "child", slow=TierSpec("slow", "emulated", factor=2.0, bandwidth_bytes_per_s=8e7), delay_ratio=0.0)
+    child = max(found.counters, key=lambda one: one["emul_useful_ns"])
+    # THEN the child waits, by what lines were worth: some 64 bytes for each 100 ns of reading
+    assert child["emul_throttle_ns"] > 0
+    assert 0 < child["emul_bytes"] <= 0.65 * child["emul_useful_ns"]
 
 
 def test_programs_may_do_what_they_like_with_sigtrap(
@@ -161,10 +261,11 @@ def test_the_probe_is_delayed_where_it_should_be(perf_allowed: None) -> None:
     assert slowed.injected > 1.0
 
 
-def probe_run(slow: float, fast: float = 100.0, rounds: int = 9, delay_ns: int = 0) -> ProbeRun:
+def probe_run(slow: float, fast: float = 100.0, rounds: int = 9, delay_ns: int = 0, core_share: float = 1.0) -> ProbeRun:
     """Reads that take 100 ns without the delay."""
     plain = np.full(rounds, 100.0)
-    return ProbeRun(np.full(rounds, fast), np.full(rounds, slow), plain, plain, 1000, delay_ns)
+    busy_s = (fast + slow + 200.0) * 1e-6 * rounds
+    return ProbeRun(np.full(rounds, fast), np.full(rounds, slow), plain, plain, 1000, delay_ns, busy_s / core_share)
 
 
 def test_factors_are_relative_to_reads_of_the_same_round() -> None:
@@ -172,7 +273,7 @@ def test_factors_are_relative_to_reads_of_the_same_round() -> None:
     rng = np.random.default_rng(1)
     speed = rng.uniform(1, 2, 400)
     noise = [speed * (1 + rng.normal(0, 0.01, 400)) for _ in range(4)]
-    run = ProbeRun(110 * noise[0], 250 * noise[1], 100 * noise[2], 100 * noise[3], 1000, 0)
+    run = ProbeRun(110 * noise[0], 250 * noise[1], 100 * noise[2], 100 * noise[3], 1000, 0, 1.0)
     # WHEN they are compared
     found = compare([run, run])
     # THEN that cancels
@@ -203,6 +304,18 @@ def test_the_search_finds_the_delay(factor: float, recognised: float) -> None:
     assert len(tried) <= 4  # with the one just above
 
 
+def test_the_delay_lies_between_what_one_thread_needs_and_what_a_crowd_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN a machine on which a crowd is slowed less by the same delay
+    class Crowded:
+        def runs(self, delay_ratio: float, *, count: int, threads: int) -> list[ProbeRun]:
+            return [probe_run(100.0 * (1 + delay_ratio * (1.1 if threads == 1 else 0.9)))]
+
+    monkeypatch.setattr(emulation, "crowd_size", lambda: 2)
+    ratio = search(2.0, lambda tried: achieved_on_average(Crowded(), tried))  # type: ignore[arg-type]
+    # THEN neither is far off
+    assert 0.9 * ratio < 1.0 < 1.1 * ratio
+
+
 def test_delays_without_effect_are_told() -> None:
     with pytest.raises(TierError, match=r"a delay of 1\.50s for each second made reads 1\.00 times as slow"):
         search(2.5, lambda _ratio: 1.0)
@@ -210,22 +323,48 @@ def test_delays_without_effect_are_told() -> None:
 
 class _FakeProbe:
     made = 0
+    core_share = 1.0
 
     def run(self, delay_ratio: float) -> ProbeRun:
         _FakeProbe.made += 1
-        return probe_run(100.0 * (1 + delay_ratio), delay_ns=int(9 * 1000 * 100 * delay_ratio))
+        return probe_run(100.0 * (1 + delay_ratio), delay_ns=int(9 * 1000 * 100 * delay_ratio), core_share=self.core_share)
 
     def runs(self, delay_ratio: float, *, count: int = 2, threads: int = 1) -> list[ProbeRun]:
         return [self.run(delay_ratio) for _ in range(count)]
 
 
-def test_a_calibration_is_kept_for_each_factor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def fake_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Calibrations come from a probe that only says what it would measure; the folder where they are kept."""
+
     @contextmanager
     def fake() -> Iterator[_FakeProbe]:
         yield _FakeProbe()
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(emulation, "prepared_probe", fake)
+    monkeypatch.setattr(_FakeProbe, "made", 0)
+    return tmp_path / "tierprof"
+
+
+def test_a_calibration_of_a_busy_machine_is_kept_for_an_hour(fake_probe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN a machine that others use: the probe has half a core
+    monkeypatch.setattr(_FakeProbe, "core_share", 0.5)
+    first = calibrate(2.5)
+    measured = _FakeProbe.made
+    assert (first.core_share, first.quiet) == (pytest.approx(0.5), False)
+    # THEN what was found holds for an hour
+    monkeypatch.setattr(time, "time", lambda: first.made_at + 3599)
+    assert calibrate(2.5) == first
+    assert _FakeProbe.made == measured
+    # and no longer
+    monkeypatch.setattr(time, "time", lambda: first.made_at + 3601)
+    monkeypatch.setattr(_FakeProbe, "core_share", 1.0)
+    assert calibrate(2.5).quiet
+    assert _FakeProbe.made == 2 * measured
+
+
+def test_a_calibration_is_kept_for_each_factor(fake_probe: Path) -> None:
     # WHEN a factor is asked for twice
     first = calibrate(2.5)
     measured = _FakeProbe.made
@@ -233,12 +372,13 @@ def test_a_calibration_is_kept_for_each_factor(tmp_path: Path, monkeypatch: pyte
     assert calibrate(2.5) == first
     assert _FakeProbe.made == measured
     assert (first.delay_ratio, first.achieved, first.injected, first.fast_factor) == pytest.approx((1.5, 2.5, 2.5, 1.0))
+    assert (first.crowded, first.line_ns) == pytest.approx((2.5, 100.0))
     # but another factor is measured, and so is a kept one that is damaged, of another format, or not wanted
     calibrate(2.0)
     assert _FakeProbe.made == 2 * measured
-    (kept,) = (tmp_path / "tierprof").glob("emulated-2.5-*.json")
+    (kept,) = fake_probe.glob("emulated-2.5-*.json")
     for damage in ("{", json.dumps({**json.loads(kept.read_text()), "format": 0})):
         kept.write_text(damage)
-        assert calibrate(2.5) == first
+        assert replace(calibrate(2.5), made_at=first.made_at) == first
     calibrate(2.5, anew=True)
     assert _FakeProbe.made == 5 * measured

@@ -26,12 +26,12 @@ def test_a_plan_without_emulation_needs_no_recipes(tmp_path: Path) -> None:
 
 def test_an_emulated_tier_gets_its_calibrated_delay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # GIVEN a machine on which 2.5x takes a delay of 1.6
-    monkeypatch.setattr(enforce, "calibrate", lambda factor: SimpleNamespace(delay_ratio={2.5: 1.6}[factor], line_ns=0.0))
+    monkeypatch.setattr(enforce, "calibrate", lambda factor: SimpleNamespace(delay_ratio={2.5: 1.6}[factor], line_ns=93.5))
     # WHEN a plan is written
     env = enforcement_env(Plan((DRAM, SLOW), "slow"), tmp_path, RECIPES.empty_table())
     # THEN the shim is told so, and where the recipes are
     content = Path(env["TIERPROF_PLAN"]).read_bytes()
-    assert struct.unpack_from("<d", content, 40 + 408 + 56)[0] == 1.6
+    assert struct.unpack_from("<Qd", content, 40 + 408 + 48) == (93_500, 1.6)
     assert Path(env["TIERPROF_RECIPES"]).read_bytes()[:7] == b"TPRECIP"
 
 

@@ -184,6 +184,18 @@ def test_mappings_of_the_programs_own_keep_their_semantics(
     assert run.tiers.loc["slow", "total_bytes"] >= (MIB if kind == "hugetlb" else 20 * MIB)
 
 
+@pytest.mark.parametrize("kind", ["dram", *KINDS])
+def test_pages_that_a_program_takes_out_of_an_object_stay_its_own(
+    kind: str, compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]
+) -> None:
+    # WHEN a program unmaps parts of objects, maps over them or moves them away, and then frees the objects
+    plan = Plan((TierSpec("dram"),), "dram") if kind == "dram" else everything_in(tier_of(kind))
+    run = run_placed(compile_program("place_torn"), plan=plan)
+    # THEN what has come to be there is as it was, and nothing is left in the accounts
+    assert (run.output, run.status) == ("wrong 0\n", 0)
+    assert run.tiers["live_bytes"].max() < MIB
+
+
 def where(run: Placed) -> list[str]:
     policy, *smaps = run.output.splitlines()
     assert smaps, "the object's address is in no mapping"

@@ -1,6 +1,5 @@
 /* Hazard: a program that looks at its descriptors finds none of ours, and one that closes all of them, and
- * allows itself no more, goes on being delayed: it reads an array at random before, after, and in a forked
- * child. */
+ * allows itself no more, goes on being delayed. */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -8,7 +7,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { BYTES = 96 << 20, READS = 2000000 };
@@ -44,7 +42,6 @@ int main(void) {
     close(file);
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){3, 3});
     read_at_random();
-    fflush(stdout);
     printf("open %d first %d\n", before, file);
     free(array);
     return 0;

@@ -11,6 +11,7 @@
 int main(void) {
     sigset_t trap;
     struct signalfd_siginfo info = {0};
+    spin();
     sigemptyset(&trap);
     sigaddset(&trap, SIGTRAP);
     int fd = signalfd(-1, &trap, SFD_NONBLOCK);

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "signal_spin.h"
+
 extern char **environ;
 
 static void on_trap(int number) {}
@@ -42,6 +44,7 @@ int main(int argc, char **argv) {
         return 0;
     }
     signal(SIGTRAP, SIG_IGN);
+    spin();
     for (int how = 0; how < 4; how++)
         run(argv[0], "exec", how);
     spawn(argv[0], "spawn");

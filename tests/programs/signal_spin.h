@@ -6,7 +6,7 @@ static volatile unsigned long spun;
 
 /* Some milliseconds of arithmetic. */
 static inline void spin(void) {
-    for (int i = 0; i < 3000000; i++)
+    for (int i = 0; i < 10000000; i++)
         spun += (unsigned long)i;
 }
 

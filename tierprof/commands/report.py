@@ -78,11 +78,19 @@ def _facts(report: Report) -> dict[str, object]:
         "all_slow_loss_s": loss,
         "objects": objects,
         **_prediction_facts(report),
+        **_achieved_facts(report),
     }
 
 
 def _prediction_facts(report: Report) -> dict[str, object]:
     return {} if report.prediction is None else {"prediction": prediction_facts(report.prediction)}
+
+
+def _achieved_facts(report: Report) -> dict[str, object]:
+    if report.achieved is None:
+        return {}
+    tables = {"tiers": report.achieved.tiers, "objects": report.achieved.objects}
+    return {"achieved": {name: table.astype(object).where(table.notna(), None).to_dict("records") for name, table in tables.items()}}
 
 
 def _print(report: Report, top: int) -> None:

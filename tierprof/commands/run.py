@@ -24,6 +24,7 @@ from tierprof.profiler.command import check_command
 from tierprof.profiler.exact.options import MARKS, ExactOptions
 
 DEFAULT_MACHINE = "optane100-x6"
+_FOREIGN_MALLOC = "shim 6"  # enum tp_note_code of native/common/records.h, as the trace names it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -156,11 +157,12 @@ def _summary(result: session.RunResult) -> str:
 
 
 def _afterwards(result: session.RunResult) -> list[str]:
-    """What only the finished trace of an exact run can tell; everything else was said as it came up."""
+    """What only the finished trace can tell: of an exact run, and of a program whose malloc is not the C library's."""
     from tierprof.profiler.trace import Trace
 
-    notes = Trace.open(result.trace).meta["notes"] if result.trace and result.launch.engine else []
-    return [note["text"] for note in notes if note["code"].startswith("exact ") or note["code"] == "damage"]
+    notes = Trace.open(result.trace).meta["notes"] if result.trace else []
+    told = [note["text"] for note in notes if result.launch.engine and (note["code"].startswith("exact ") or note["code"] == "damage")]
+    return told + sorted({f"malloc is not the C library's: {note['text']}" for note in notes if note["code"] == _FOREIGN_MALLOC})
 
 
 def _counted(exact: dict[str, Any]) -> str:

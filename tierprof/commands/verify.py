@@ -2,11 +2,12 @@
 
 Predicted and measured effect (extra CPU time over everything in the fast tier, with a 95 % interval), and what that is against the system's
 own placement; planned and achieved bytes of each object, as the kernel tells them, with the reason for each difference. Ends with status 1
-if the interval excludes the prediction, if an object was anywhere else than planned, if a tier held more than it may, or if more than a
-tenth of the planned bytes was never allocated.
+if the interval excludes the prediction (judged from four runs of each kind on), if an object was anywhere else than planned, if a tier held
+more than it may, or if more than a tenth of the planned bytes was never allocated.
 """
 
 import argparse
+import shlex
 import tempfile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import pandas as pd
 from tierprof.base.units import format_bytes, format_seconds
 from tierprof.console import emit_json, note, progress, say, table
 from tierprof.models.bootstrap import Interval
-from tierprof.placer.enforce import recipes_of
+from tierprof.placer.enforce import profiled_command, recipes_of
 from tierprof.placer.match import match_plan
 from tierprof.placer.plan import Plan
 from tierprof.placer.verify import KINDS, Verification, verify_plan
@@ -41,6 +42,9 @@ def execute(args: argparse.Namespace) -> int:
     for line in match.lines():
         note(line)
     plan = match.plan
+    profiled = profiled_command(plan)
+    if profiled is not None and profiled[1:] != args.command[1:]:
+        note(f"the plan was made for `{shlex.join(profiled)}`: what it predicts is of that run")
     recipes = recipes_of(plan)
     with tempfile.TemporaryDirectory(prefix="tierprof-") as folder, progress() as bar:
         task = bar.add_task("verify", total=len(KINDS) * args.repeat + 1)
@@ -61,6 +65,8 @@ def _facts(result: Verification) -> dict[str, object]:
         "predicted_s": result.predicted_s,
         **{name: interval._asdict() for name, interval in intervals.items()},
         "repeats": result.repeats,
+        "confidence": result.confidence,
+        "effect_judged": result.effect_judged,
         "effect_as_predicted": result.effect_as_predicted,
         "bytes_as_planned": result.bytes_as_planned,
         "verdicts": result.verdicts(),
@@ -82,7 +88,8 @@ def _print(result: Verification, top: int) -> None:
     _say_effect(result)
     absent = result.never_allocated
     if len(absent):
-        say(f"{len(absent)} objects of {format_bytes(absent['planned_bytes'].sum())} together were never allocated")
+        count = "1 object" if len(absent) == 1 else f"{len(absent)} objects"
+        say(f"never allocated in these runs: {count} of {format_bytes(absent['planned_bytes'].sum())}")
     for line in result.verdicts():
         say(line)
 
@@ -109,8 +116,8 @@ def _say_effect(result: Verification) -> None:
     if result.predicted_s is None:
         say(f"{effect}; it predicts nothing")
         return
-    verdict = "inside" if result.effect_as_predicted else "outside"
-    say(f"{effect}; it predicts {format_seconds(result.predicted_s)}, {verdict} the interval")
+    verdict = "outside" if result.measured.excludes(result.predicted_s) else "inside"
+    say(f"{effect}; it predicts {format_seconds(result.predicted_s)}, {verdict} the interval of {result.confidence:.0%}")
 
 
 def _interval(interval: Interval) -> str:

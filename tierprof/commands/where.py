@@ -53,8 +53,8 @@ def _of_trace(path: Path) -> tuple[Plan, pd.DataFrame]:
 
 
 def _print(title: str, plan: Plan, found: pd.DataFrame, top: int) -> None:
-    rows = found.sort_values(["as_planned", "planned_bytes"], ascending=[True, False], kind="stable")
-    differing = int((~rows["as_planned"] & rows["tier"].notna()).sum())
+    rows = found.sort_values(["as_planned", "planned_bytes", "peak_bytes"], ascending=[True, False, False], kind="stable")
+    differing = int((~rows["as_planned"]).sum())
     shown = rows.head(max(top, differing))
     more = f" ({len(rows) - len(shown)} more)" if len(rows) > len(shown) else ""
     table(
@@ -62,13 +62,15 @@ def _print(title: str, plan: Plan, found: pd.DataFrame, top: int) -> None:
         ["object", "planned", "in", "planned peak", "bytes there", "found", "", "why"],
         map(_cells, shown.to_dict("records")),
     )
+    from tierprof.placer.summary import difference_lines
+
     emulated = [tier.name for tier in plan.tiers if tier.kind == "emulated"]
     if emulated:
         say(f"tier {emulated[0]} is emulated: its bytes are in DRAM, and delay is injected where they are waited for")
-    say(f"{differing} objects are not where they were planned" if differing else "every object is where it was planned")
+    say(", ".join(difference_lines(found)) or "every object is where it was planned")
 
 
 def _cells(row: dict) -> list[object]:
-    sizes = format_bytes(row["planned_bytes"]), format_bytes(row["peak_bytes"])
+    sizes = format_bytes(row["planned_bytes"]) if row["planned_bytes"] else "", format_bytes(row["peak_bytes"])
     differs = "" if row["as_planned"] else "differs"
     return [row["name"] or row["site"], row["planned"], row["tier"] or "-", *sizes, row["found"], differs, row["reason"]]

@@ -11,16 +11,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
+from tierprof.cli import main
 from tierprof.placer.achieved import counters_of, tiers_achieved
 from tierprof.placer.binary import tier_order
 from tierprof.placer.enforce import enforcement_env
 from tierprof.placer.plan import Plan
 from tierprof.placer.tiers import TierSpec, parse_tier
-from tierprof.profiler import session
 from tierprof.profiler.allocations import ALLOC, SLAB, SMALL
 from tierprof.profiler.launch import LaunchOptions, launch, program_environment
 from tierprof.profiler.raw import read_allocations, read_meta
-from tierprof.profiler.trace import Trace
 
 Census = dict[str, int]
 
@@ -113,24 +112,26 @@ def program() -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def run_traced(
-    tmp_path: Path, program: Callable[[str], Path], capfd: pytest.CaptureFixture[str]
-) -> Callable[..., tuple[Trace, dict[str, Census]]]:
-    """`run_traced(plan or None, name, *args)`: as `tierprof run` does, with the trace, and what the program said about its pages."""
+def tierprof(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    """`tierprof(*arguments)`: exit status and what was printed; in this process, since starting another Python takes many seconds."""
 
-    def run_one(plan: Plan | None, name: str, *args: str) -> tuple[Trace, dict[str, Census]]:
-        placed: dict[str, Any] = {}
-        if plan is not None:
-            env = enforcement_env(plan, tmp_path / "plan", None)
-            placed = {"env": env, "tiers": tuple(tier.name for tier in tier_order(plan))}
-        path = tmp_path / ("planned.trace" if plan else "plain.trace")
+    def run(*arguments: object) -> tuple[int, str]:
         capfd.readouterr()
-        done = session.run([str(program(name)), *args], path, LaunchOptions(source="none", **placed))
-        said = census_of(capfd.readouterr().out)
-        assert (done.exit_status, done.failure) == (0, None)
-        return Trace.open(path), said
+        return main([str(argument) for argument in arguments]), capfd.readouterr().out
 
-    return run_one
+    return run
+
+
+@pytest.fixture
+def doctor(tierprof: Callable[..., tuple[int, str]]) -> Callable[[], dict[str, dict[str, str]]]:
+    """`doctor()`: what `tierprof doctor` says, by the name of the check."""
+
+    def run() -> dict[str, dict[str, str]]:
+        status, output = tierprof("doctor", "--json")
+        assert status == 0
+        return {check["name"]: check for check in json.loads(output)["checks"]}
+
+    return run
 
 
 @pytest.fixture

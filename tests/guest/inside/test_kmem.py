@@ -1,6 +1,5 @@
 """Persistent memory that the kernel uses as a node (KMEM): what tierprof and memkind say of it, and when it is full."""
 
-import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -8,21 +7,23 @@ from typing import Any
 
 import pytest
 
-from tierprof.cli import main
 from tierprof.placer.plan import Plan
 from tierprof.placer.tiers import TierSpec, check_tier
 
 pytestmark = pytest.mark.guest("pmem")
 
+Doctor = Callable[[], dict[str, dict[str, str]]]
 RunPlanned = Callable[..., Any]
 
 MIB = 1 << 20
 
 
-def test_doctor_names_the_node(kmem_node: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor", "--json"]) == 0
-    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
-    assert (checks["node:N"]["state"], checks["node:N"]["found"]) == ("ok", f"nodes [0, {kmem_node}]; without CPUs: [{kmem_node}]")
+def test_doctor_names_the_node(kmem_node: int, doctor: Doctor) -> None:
+    checks = doctor()
+    assert checks["node:N"]["state"] == "ok"
+    assert checks["node:N"]["found"].startswith(f"nodes [0, {kmem_node}]; without CPUs: [{kmem_node}]")
+    assert checks["kmem"]["state"] == "ok"
+    assert str(kmem_node) in checks["kmem"]["found"]
     check_tier(TierSpec("slow", "node", node=kmem_node))
 
 

@@ -1,8 +1,5 @@
 """A node without CPUs that is slower by the firmware's own table (HMAT): what tierprof says of it, and when it is full."""
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,12 +7,13 @@ from typing import Any
 import pytest
 
 from tierprof.base.errors import TierError
-from tierprof.cli import main
 from tierprof.placer.plan import Plan
 from tierprof.placer.tiers import TierSpec, check_tier, nodes, parse_tier
 
 pytestmark = pytest.mark.guest("nodes")
 
+Command = Callable[..., Any]
+Doctor = Callable[[], dict[str, dict[str, str]]]
 RunPlanned = Callable[..., Any]
 
 MIB = 1 << 20
@@ -29,13 +27,16 @@ def test_the_guest_has_a_node_without_cpus_and_slower() -> None:
     assert (NODES / "node1/cpulist").read_text().strip() == ""
 
 
-def test_doctor_names_the_nodes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_names_the_nodes(doctor: Doctor) -> None:
     # WHEN doctor looks at the guest
-    assert main(["doctor", "--json"]) == 0
-    checks = {check["name"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
-    # THEN it tells both nodes, and which one is memory only
-    assert (checks["node:N"]["state"], checks["node:N"]["found"]) == ("ok", "nodes [0, 1]; without CPUs: [1]")
+    checks = doctor()
+    # THEN it tells both nodes, which one is memory only, and how much slower that is
+    assert checks["node:N"]["state"] == "ok"
+    assert checks["node:N"]["found"].startswith("nodes [0, 1]; without CPUs: [1]")
+    assert all(text in checks["node:N"]["found"] for text in ("80", "320"))
     assert checks["libtierprof.so"]["state"] == "ok"
+    # and there is no device behind it that the kernel took as memory
+    assert checks["kmem"]["state"] == "absent"
 
 
 def test_a_node_that_is_not_there_is_refused() -> None:
@@ -85,13 +86,11 @@ def test_children_survive_an_empty_pool_of_huge_pages(huge_pool: Callable[[], in
 
 
 def test_the_command_line_puts_everything_on_the_node(
-    tmp_path: Path, program: Callable[[str], Path], read_census: Callable[[str], dict[str, dict[str, int]]]
+    tmp_path: Path, program: Callable[[str], Path], tierprof: Command, read_census: Callable[[str], dict[str, dict[str, int]]]
 ) -> None:
     # WHEN a user runs a program with one tier for all objects
-    tierprof = [sys.executable, "-P", "-m", "tierprof", "run", "--source", "none", "-o", str(tmp_path / "a.trace"), "--tier", "slow=node:1"]
-    command = [*tierprof, "--", str(program("two_sites")), "20", str(MIB)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    options = ["--source", "none", "-o", tmp_path / "a.trace", "--tier", "slow=node:1"]
+    status, output = tierprof("run", *options, "--", program("two_sites"), 20, MIB)
     # THEN they are there
-    assert done.returncode == 0, done.stderr
-    said = read_census(done.stdout)
-    assert [(census["pages"], census["node1"]) for census in said.values()] == [(5120, 5120), (5120, 5120)]
+    assert status == 0
+    assert [(census["pages"], census["node1"]) for census in read_census(output).values()] == [(5120, 5120), (5120, 5120)]

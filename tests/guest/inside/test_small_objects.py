@@ -33,15 +33,16 @@ each_kind = pytest.mark.parametrize(
 @pytest.fixture
 def left(keys: Keys) -> str:
     """Key of the site `left` of small_objects."""
-    return keys(SIZE, "small_objects", str(COUNT), str(SIZE))[0]
+    (key,) = keys(SIZE, "small_objects", str(COUNT), str(SIZE))
+    return key
 
 
 @each_kind
 def test_small_objects_of_one_site_are_in_the_tier_and_those_of_the_other_are_not(
     tier: TierSpec, left: str, run_planned: RunPlanned, all_in: AllIn
 ) -> None:
-    # GIVEN a plan that moves one of two sites, whose objects of 200 bytes are made in turn
-    plan = Plan((DRAM, tier), "dram", (PlannedObject(left, "slow"),))
+    # GIVEN a plan that moves one of two sites, whose objects of 200 and 400 bytes are made in turn
+    plan = Plan((DRAM, tier), "dram", (PlannedObject(left, "slow", small=True),))
     # WHEN the program runs under it
     run = run_planned(plan, "small_objects", str(COUNT), str(SIZE))
     # THEN every page with objects of the one is in the tier, and none of the other's
@@ -54,7 +55,7 @@ def test_small_objects_of_one_site_are_in_the_tier_and_those_of_the_other_are_no
 @each_kind
 def test_small_objects_spill_by_the_chunk(tier: TierSpec, left: str, run_planned: RunPlanned, pages_in: PagesIn) -> None:
     # GIVEN room for 1 MiB of the site's 3 MB
-    plan = Plan((DRAM, replace(tier, capacity_bytes=MIB)), "dram", (PlannedObject(left, "slow"),))
+    plan = Plan((DRAM, replace(tier, capacity_bytes=MIB)), "dram", (PlannedObject(left, "slow", small=True),))
     run = run_planned(plan, "small_objects", str(COUNT), str(SIZE))
     # THEN the rest is in DRAM, and what the tier counts is what the kernel says
     assert (run.status, run.output.splitlines()[-1]) == (0, "content good")

@@ -43,7 +43,8 @@ static void *listen(void *argument) {
 int main(void) {
     pthread_t listener;
     unsigned forks = 0, bad = 0;
-    for (int i = 0; i < OBJECTS; i++)
+    volatile int n = OBJECTS; /* one site: a loop that is unrolled would call from three places */
+    for (int i = 0; i < n; i++)
         objects[i] = make_object();
     fill(0);
     say_ready();

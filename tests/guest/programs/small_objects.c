@@ -1,5 +1,6 @@
-/* Two sites of COUNT small objects of BYTES each, made in turn; says where the pages of each site are, and
- * whether the content is right. Told "pages" it says so again, told anything else it ends.
+/* Two sites of COUNT small objects each, made in turn: those of `left` have BYTES, those of `right` twice as
+ * many. Says where the pages of each site are, and whether the content is right. Told "pages" it says so
+ * again, told anything else it ends.
  */
 #include "live.h"
 #include "pages.h"
@@ -12,19 +13,19 @@ static __attribute__((noinline)) unsigned char *make_left(void) {
 }
 
 static __attribute__((noinline)) unsigned char *make_right(void) {
-    return memset(malloc(size), 0x22, size);
+    return memset(malloc(2 * size), 0x22, 2 * size);
 }
 
 static int all_hold(void) {
     int good = 1;
     for (size_t i = 0; i < count; i++)
-        good &= holds(left[i], size, 0x11) && holds(right[i], size, 0x22);
+        good &= holds(left[i], size, 0x11) && holds(right[i], 2 * size, 0x22);
     return good;
 }
 
 static void print_both(void) {
     print_objects("left", (void **)left, count, size);
-    print_objects("right", (void **)right, count, size);
+    print_objects("right", (void **)right, count, 2 * size);
 }
 
 int main(int argc, char **argv) {

@@ -1,0 +1,88 @@
+/* signal_pending.c - a program that has SIGTRAP blocked does not meet the sample that waits with it: not when
+ * it asks what is pending, and not when a call opens its mask to wait for a signal, which ours would end.
+ * Nor does the sample stand in the way of what it sends itself: the kernel keeps one.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+
+#include "../common/rawio.h"
+#include "signal_next.h"
+#include "signal_wants.h"
+
+#define TPI_NAMES(X)                                                                                         \
+    X(raise) X(pthread_kill) X(sigpending) X(sigsuspend) X(ppoll) X(pselect) X(epoll_pwait) X(epoll_pwait2)
+TPI_NEXT_TABLE(TPI_NAMES)
+
+/* Back to where it came from: what was sent to one thread says so. */
+static void tpi_put_back(siginfo_t *info) {
+    long pid = syscall(SYS_getpid);
+    if (info->si_code == SI_TKILL || info->si_code > 0)
+        syscall(SYS_rt_tgsigqueueinfo, pid, syscall(SYS_gettid), info->si_signo, info);
+    else
+        syscall(SYS_rt_sigqueueinfo, pid, info->si_signo, info);
+}
+
+void tpi_claims_drain(void) {
+    struct tpi_claim *claim = tpi_claim_of(SIGTRAP);
+    uint64_t bit = 1ull << (SIGTRAP - 1);
+    const struct timespec at_once = {0, 0};
+    int saved_errno = errno;
+    siginfo_t info;
+    while (claim != NULL && syscall(SYS_rt_sigtimedwait, &bit, &info, &at_once, sizeof bit) == SIGTRAP) {
+        if (tpi_claim_ours(claim, &info, NULL)) continue;
+        tpi_put_back(&info);
+        break;
+    }
+    errno = saved_errno;
+}
+
+/* A call with this mask: would it let ours through? */
+static void tpi_before(const sigset_t *mask) {
+    if (mask != NULL && tpi_claim_of(SIGTRAP) != NULL && sigismember(mask, SIGTRAP) == 0) tpi_claims_drain();
+}
+
+TPI_EXPORT int raise(int number) {
+    if (number == SIGTRAP) tpi_claims_drain();
+    return TPI_NEXT(raise)(number);
+}
+
+TPI_EXPORT int pthread_kill(pthread_t thread, int number) {
+    if (number == SIGTRAP) tpi_claims_drain();
+    return TPI_NEXT(pthread_kill)(thread, number);
+}
+
+TPI_EXPORT int sigpending(sigset_t *pending) {
+    tpi_claims_drain();
+    return TPI_NEXT(sigpending)(pending);
+}
+
+TPI_EXPORT int sigsuspend(const sigset_t *mask) {
+    tpi_before(mask);
+    return TPI_NEXT(sigsuspend)(mask);
+}
+
+TPI_EXPORT int ppoll(struct pollfd *all, nfds_t n, const struct timespec *timeout, const sigset_t *mask) {
+    tpi_before(mask);
+    return TPI_NEXT(ppoll)(all, n, timeout, mask);
+}
+
+TPI_EXPORT int pselect(int n, fd_set *restrict in, fd_set *restrict out, fd_set *restrict odd,
+                       const struct timespec *restrict timeout, const sigset_t *restrict mask) {
+    tpi_before(mask);
+    return TPI_NEXT(pselect)(n, in, out, odd, timeout, mask);
+}
+
+TPI_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int n, int timeout_ms, const sigset_t *mask) {
+    tpi_before(mask);
+    return TPI_NEXT(epoll_pwait)(fd, events, n, timeout_ms, mask);
+}
+
+TPI_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int n, const struct timespec *timeout,
+                            const sigset_t *mask) {
+    tpi_before(mask);
+    return TPI_NEXT(epoll_pwait2)(fd, events, n, timeout, mask);
+}
