@@ -19,7 +19,7 @@ GUEST := $(BUILD)/guest
 # valgrind: its headers and libraries are what the exact engine is built from, and its core what it runs on.
 PACKAGES := gcc libc6-dev cmake ninja-build python3 python3-venv python3-dev valgrind
 DEMO_PACKAGES := $(PACKAGES) libmemkind0
-TEST_PACKAGES := $(DEMO_PACKAGES) libgomp1 binutils git
+TEST_PACKAGES := $(DEMO_PACKAGES) libgomp1 g++ binutils git libjemalloc-dev libgoogle-perftools-dev libmimalloc2.0
 GUEST_PACKAGES := $(TEST_PACKAGES) qemu-system-x86 busybox-static ndctl daxctl e2fsprogs util-linux
 BENCH_PACKAGES := $(DEMO_PACKAGES) heaptrack
 # Recursive: the commands' tables are read when the sweep is asked for.

@@ -1,6 +1,7 @@
 """Does the emulated tier do what it is asked for? Factors of latency on random reads and caps on bandwidth on sweeps, with 1 and 2 threads.
 
-Run `python benchmarks/emulated_factor.py`; it takes under three minutes. Runs of all settings are interleaved.
+Run `python benchmarks/emulated_factor.py`; it takes under three minutes, with fewer rounds where the machine is busy. Runs of all settings
+are interleaved.
 
 Factors: `achieved` is what a clock of CPU time sees, against reads of the same pages moments later without delay, with a 95 % bootstrap
 interval over rounds; `injected` is the delay's own part of it (while a thread is held up, its caches cool); `fast array` is the factor of
@@ -9,16 +10,18 @@ the array beside it that is not slow. The delay for each factor is found here as
 Caps: `reached` counts what the loop reads and writes, as the STREAM benchmark does; `estimated` is what the emulation took it for, over
 what it was. `no cap` is the same loop without one: a cap above it holds nothing up.
 
-`core` is the part of a core that each thread had. Much below 1, others used the machine: a cap is in real time, so a thread that has no
-core moves nothing meanwhile and reaches less. `--realtime` (for root) keeps others off the cores while a probe runs.
+`core` is the part of a core that each thread had. Much below 1, others used the machine, and the figures say little: what a delay does
+changes with the load, and a thread that has no core moves nothing meanwhile. `--realtime` (for root) keeps others off the cores while a
+probe runs.
 """
 
 import argparse
 import json
 import os
 import tempfile
+import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,7 +34,7 @@ from tierprof.console import emit_json, note, table
 from tierprof.placer.achieved import counters_of, total
 from tierprof.placer.binary import write_plan, write_recipes
 from tierprof.placer.checks import machine_line
-from tierprof.placer.emulation import Calibration, Probe, ProbeRun, compare, find, prepared_probe
+from tierprof.placer.emulation import QUIET_SHARE, Calibration, Probe, ProbeRun, compare, find, prepared_probe
 from tierprof.placer.plan import Plan
 from tierprof.placer.tiers import TierSpec
 from tierprof.profiler import session
@@ -47,6 +50,7 @@ _GIB = 2.0**30
 _MIB = 96  # of each thread's array
 _PROFILE_SECONDS, _SWEEP_SECONDS = 0.3, 0.5
 _REALTIME_PRIORITY = 10
+_FACTORS_UNTIL_S, _CAPS_UNTIL_S = 110.0, 140.0  # after the start; a round that has begun is finished
 
 
 class Sweep(NamedTuple):
@@ -90,10 +94,19 @@ class SweepProbe:
         return Sweep(told["bytes"] / told["seconds"], moved / told["bytes"], told["cpu_seconds"] / (told["seconds"] * threads))
 
 
-def measure_factors(probe: Probe, found: Sequence[Calibration], threads: Sequence[int], repeats: int) -> list[dict[str, float]]:
+def rounds(at_most: int, until_s: float) -> Iterator[int]:
+    """Numbers of rounds: one at least, then more as long as there is time."""
+    for number in range(at_most):
+        if number == 0 or time.monotonic() < until_s:
+            yield number
+
+
+def measure_factors(
+    probe: Probe, found: Sequence[Calibration], threads: Sequence[int], repeats: int, until_s: float
+) -> list[dict[str, float]]:
     """One row for each factor and number of threads."""
     runs: dict[tuple[int, int], list[ProbeRun]] = defaultdict(list)
-    for _ in range(repeats):
+    for _ in rounds(repeats, until_s):
         for at, calibration in enumerate(found):
             for n in threads:
                 runs[at, n].append(probe.run(calibration.delay_ratio, threads=n))
@@ -118,12 +131,12 @@ def measure_factors(probe: Probe, found: Sequence[Calibration], threads: Sequenc
     return rows
 
 
-def measure_caps(threads: Sequence[int], repeats: int) -> list[dict[str, float | str]]:
+def measure_caps(threads: Sequence[int], repeats: int, until_s: float) -> list[dict[str, float | str]]:
     """One row for each kind of sweep, cap and number of threads."""
     runs: dict[tuple[str, int, float | None], list[Sweep]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="tierprof-") as name:
         probes = {kind: SweepProbe(Path(name), kind) for kind in KINDS}
-        for _ in range(repeats):
+        for _ in rounds(repeats, until_s):
             for cap in (None, *CAPS_GIB):
                 for kind, probe in probes.items():
                     for n in threads:
@@ -204,17 +217,20 @@ def main() -> None:
     parser.add_argument("--realtime", action="store_true", help="run at real-time priority, which needs root")
     parser.add_argument("--json", action="store_true", help="print JSON")
     args = parser.parse_args()
+    start_s = time.monotonic()
     with prepared_probe() as probe:
         if args.realtime:
             os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_REALTIME_PRIORITY))
         found = [find(probe, factor, "here") for factor in FACTORS]
-        factors = measure_factors(probe, found, args.threads, args.repeats)
-    caps = measure_caps(args.threads, min(args.repeats, 2))
+        factors = measure_factors(probe, found, args.threads, args.repeats, start_s + _FACTORS_UNTIL_S)
+    caps = measure_caps(args.threads, args.repeats, start_s + _CAPS_UNTIL_S)
     if args.json:
         emit_json({"factors": factors, "caps": caps})
         return
     print_factors(factors)
     print_caps(caps)
+    if min(float(row["core_share"]) for row in (*factors, *caps)) < QUIET_SHARE:
+        note("others used the machine: repeat it when it is quiet")
     note(machine_line())
 
 

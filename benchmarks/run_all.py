@@ -4,7 +4,18 @@ import subprocess
 import sys
 from pathlib import Path
 
-BENCHMARKS = ("malloc_cost", "join", "attribution", "overhead", "emulated_factor", "predict", "exact_speed")
+BENCHMARKS = (
+    "malloc_cost",
+    "small_sites",
+    "resident",
+    "join",
+    "attribution",
+    "overhead",
+    "emulated_factor",
+    "migration",
+    "predict",
+    "exact_speed",
+)
 
 
 def main() -> int:

@@ -93,7 +93,6 @@ static void run(const struct work *work, void **blocks) {
 static void *run_thread(void *argument) {
     static __thread void *blocks[MOST_ALIVE];
     struct work *work = argument;
-    run(&(struct work){.size = work->size, .alive = work->alive, .pairs = (long)work->alive}, blocks);
     pthread_barrier_wait(work->together);
     double cpu_ns = now_ns(CLOCK_THREAD_CPUTIME_ID), wall_ns = now_ns(CLOCK_MONOTONIC);
     run(work, blocks);

@@ -69,17 +69,21 @@ def tiers_achieved(counters: Iterable[Mapping[str, int | list[dict[str, int]]]],
     Returns
     -------
     DataFrame
-        One row a tier in the shim's order: ``tier``, ``spec``, `TIER_COUNTERS` and ``capacity_bytes`` (NaN: no limit).
+        One row a tier in the shim's order: ``tier``, ``spec``, `TIER_COUNTERS`, ``peak_of_one_bytes`` (the greatest peak of one process)
+        and ``capacity_bytes``, which each process has for itself (NaN: no limit).
     """
     order = tier_order(plan)
     sums = np.zeros((len(order), len(TIER_COUNTERS)), dtype=np.int64)
+    of_one = np.zeros(len(order), dtype=np.int64)
     for process in counters:
         tiers = process["tiers"]
         assert isinstance(tiers, list)
         sums += [[tier[name] for name in TIER_COUNTERS] for tier in tiers[: len(order)]]
+        of_one = np.maximum(of_one, [tier.get("peak_of_one_bytes", tier["peak_bytes"]) for tier in tiers[: len(order)]])
     table = pd.DataFrame(sums, columns=list(TIER_COUNTERS))
     table.insert(0, "tier", [tier.name for tier in order])
     table.insert(1, "spec", [tier.spec for tier in order])
+    table["peak_of_one_bytes"] = of_one
     table["capacity_bytes"] = np.array([np.nan if tier.capacity_bytes is None else tier.capacity_bytes for tier in order])
     return table
 
@@ -158,8 +162,10 @@ def compare(plan: Plan, allocations: pd.DataFrame, places: pd.DataFrame, evidenc
     planned = pd.DataFrame(
         [(own.site, own.name, own.tier, own.bytes) for own in plan.objects], columns=["site", "name", "planned", "planned_bytes"]
     )
-    held = _held(plan, allocations)
-    table = planned.merge(held, on="site", how="left").merge(found_by_object(places, plan).reset_index(), on=["site", "tier"], how="left")
+    keys = {"site": object, "tier": object}  # also of tables without a row
+    found = found_by_object(places, plan).reset_index().astype(keys)
+    table = planned.astype({"site": object}).merge(_held(plan, allocations).astype(keys), on="site", how="left")
+    table = table.merge(found, on=["site", "tier"], how="left")
     table[["allocations", "peak_bytes"]] = table[["allocations", "peak_bytes"]].fillna(0).round().astype(np.int64)
     table["tier"] = table["tier"].astype(object).where(table["tier"].notna(), None)
     for name in ("found_bytes", "astray_bytes", "absent_bytes"):

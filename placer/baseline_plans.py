@@ -1,7 +1,7 @@
 """Plans of every origin: by a model, a metric or the measured truth, and the ones that any of them must beat."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 import tierprof
 from tierprof.base.errors import PlanError, TierprofError
 from tierprof.base.units import format_bytes, parse_size_bytes
-from tierprof.models.ranker import CriticalityRanker
 from tierprof.placer.candidates import placeable
 from tierprof.placer.match import frames_by_site
 from tierprof.placer.pack import Demand, pack, pack_in_order, trace_demand
 from tierprof.placer.plan import Plan, PlannedObject, Provenance
 from tierprof.placer.predict.by_model import labelled_machine
 from tierprof.placer.tiers import TierSpec
-from tierprof.placer.values import Values, value_objects
 from tierprof.profiler.trace import Trace
+
+if TYPE_CHECKING:
+    from tierprof.models.ranker import CriticalityRanker
+    from tierprof.placer.values import Values
 
 #: Plans that look at no object: what `place --by` accepts beside the metrics.
 BLIND = ("all-fast", "all-slow", "first-come")
@@ -78,7 +80,7 @@ def make_placement(
     budget: str,
     *,
     by: str,
-    model: CriticalityRanker | None = None,
+    model: "CriticalityRanker | None" = None,
     machine: str | None = None,
     seed: int = 0,
 ) -> Placement:
@@ -117,6 +119,8 @@ def make_placement(
     provenance = {"trace": str(trace.path.absolute()), "by": by, "budget": format_bytes(budget_bytes), "tierprof": tierprof.__version__}
     if by in BLIND:
         return _blind(by, (fast, slow), budget_bytes, demand._replace(peak_bytes=peak_bytes), provenance)
+    from tierprof.placer.values import value_objects  # here, as its models take long to import, and verify needs none
+
     values = value_objects(trace, slow, by=by, model=model, machine=machine, seed=seed)
     if by == "model" and model is None:
         provenance["machine"] = labelled_machine(trace, machine)
@@ -160,7 +164,7 @@ def _default(
     return slow.name, f"go to {slow.name}: with {rest} at most they do not fit the {format_bytes(left_bytes)} that the chosen objects leave"
 
 
-def _choose(values: Values, rows: NDArray[np.int64], able: NDArray[np.bool_], budget_bytes: int) -> tuple[NDArray[np.bool_], bool]:
+def _choose(values: "Values", rows: NDArray[np.int64], able: NDArray[np.bool_], budget_bytes: int) -> tuple[NDArray[np.bool_], bool]:
     if not values.additive:
         return pack_in_order(np.where(able, values.score, -np.inf), rows, budget_bytes) & able, True
     packing = pack(np.where(able, values.score, 0.0), rows, budget_bytes)

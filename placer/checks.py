@@ -5,33 +5,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from tierprof.base.errors import TierprofError
 from tierprof.base.native import native_path
 from tierprof.base.units import format_bytes
+from tierprof.placer import memory_checks
+from tierprof.placer.check import ABSENT, BROKEN, OK, Check
 from tierprof.profiler import sources
 from tierprof.profiler.exact.engine import find_engine
 
-OK = "ok"
-ABSENT = "absent"  # the machine has not got it; everything else works
-BROKEN = "broken"  # a part that every run needs
-
 _PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
-_THP = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-_NODES = Path("/sys/devices/system/node")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One line of `tierprof doctor`."""
-
-    part: str  # source | tier | shim
-    name: str
-    state: str
-    found: str
-    mend: str = ""
 
 
 def _answer(events: tuple[sources.EventSpec, ...]) -> int:
@@ -96,46 +80,16 @@ def check_exact() -> Check:
     return Check("source", "exact", OK, found + header)
 
 
-def check_pmem() -> Check:
-    """Whether memkind is there for file-backed tiers."""
-    from tierprof.placer import memkind
-
-    try:
-        return Check("tier", "pmem:FOLDER", OK, f"libmemkind {memkind.version()}; any folder, fsdax for real persistent memory")
-    except TierprofError as error:
-        found = f"{error.why}: tierprof's own mappings serve all sizes"
-        return Check("tier", "pmem:FOLDER", OK, found, "apt install libmemkind0, for small allocations at less cost")
-
-
-def check_node() -> Check:
-    """Which NUMA nodes there are to place on."""
-    nodes = sorted(int(path.name[4:]) for path in _NODES.glob("node[0-9]*"))
-    without_cpu = [n for n in nodes if (_NODES / f"node{n}" / "cpulist").read_text().strip() == ""]
-    if len(nodes) < 2:
-        mend = "a CXL or KMEM device shows as a node: see daxctl reconfigure-device"
-        return Check("tier", "node:N", ABSENT, f"{len(nodes)} node: nothing to place on beside it", mend)
-    kinds = f"; without CPUs: {without_cpu}" if without_cpu else "; all with CPUs"
-    return Check("tier", "node:N", OK, f"nodes {nodes}{kinds}")
-
-
-def check_huge() -> Check:
-    """Whether madvise yields huge pages."""
-    text = _THP.read_text().strip() if _THP.exists() else ""
-    mode = text.partition("[")[2].partition("]")[0]
-    if mode in ("always", "madvise"):
-        return Check("tier", "huge", OK, f"transparent huge pages: {mode}")
-    return Check("tier", "huge", ABSENT, f"transparent huge pages: {mode or 'not in this kernel'}", f"echo madvise | sudo tee {_THP}")
-
-
 def check_emulated() -> Check:
     """Whether a delay can be injected: needs perf's synchronous signals."""
     release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
-    if release < (5, 13):
-        return Check("tier", "emulated:FACTOR", ABSENT, f"Linux {os.uname().release} has no perf sigtrap", "Linux 5.13 or later")
+    if release < (5, 19):  # 5.13 sends signals already, but kills a thread that blocks them
+        return Check("tier", "emulated:FACTOR", ABSENT, f"Linux {os.uname().release} has no perf sigtrap that waits", "Linux 5.19 or later")
     code = _answer((sources.clock_event(sources.DEFAULT_RATE_HZ),))
     if code:
         return Check("tier", "emulated:FACTOR", ABSENT, os.strerror(code), _perf_mend(code))
-    return Check("tier", "emulated:FACTOR", OK, "1.0 < FACTOR <= 3; it proves plumbing and effects, and is no hardware's truth")
+    what = "1.0 < FACTOR <= 3: DRAM with injected delay; it proves plumbing and effects, and is no hardware's truth"
+    return Check("tier", "emulated:FACTOR", OK, what)
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (
@@ -144,15 +98,19 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     check_pebs,
     check_ibs,
     check_exact,
-    check_pmem,
-    check_node,
-    check_huge,
+    memory_checks.check_pmem,
+    memory_checks.check_node,
+    memory_checks.check_kmem,
+    memory_checks.check_interleave,
+    memory_checks.check_huge,
+    memory_checks.check_hugetlb,
     check_emulated,
+    memory_checks.check_move,
 )
 
 
 def check_machine() -> list[Check]:
-    """All checks, in the order of a run: shim, sources, tiers."""
+    """All checks, in the order of a run: shim, sources, tiers, moves."""
     return [check() for check in CHECKS]
 
 

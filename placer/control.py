@@ -29,6 +29,7 @@ STAYS = {
     10: "a thread blocks SIGSEGV",
     11: "left on their node by the kernel",
     12: "a system call failed",
+    13: "a thread waits in it for a lock that processes share",
 }
 #: This one may pass: a thread blocks all signals while it starts.
 SIGNALS = STAYS[10]
@@ -65,7 +66,8 @@ CONTROL = np.dtype(
 _MAPPED = re.compile(r"^\S+ \S+ \S+ \S+ \S+ +(/.*/control\.\d+\.\d+\.bin)( \(deleted\))?$", re.M)
 _PATIENCE_S = 10.0
 _BLOCKED_S = 1.0  # a thread blocks all signals for moments only, while it forks or starts another
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 1.0
+_SLOWEST_BYTES_PER_S, _LONGEST_MOVE_S = 32 << 20, 600.0  # what is asked for at once may be much
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.1
 _POLL_S = 0.0002
 
 
@@ -153,12 +155,17 @@ class ControlledProcess:
         request["max_bytes"], request["tier"] = min(max(max_bytes, 1), 2**64 - 1), self.check_tier(tier)
         serial = max(int(request["serial"][0]), int(self._control["answer"]["serial"][0])) + 1
         request["serial"] = serial
-        wait_s, until = _FIRST_WAIT_S, time.monotonic() + _PATIENCE_S
-        while not self._signalled(serial, wait_s):
+        wait_s, began, sent = _FIRST_WAIT_S, time.monotonic(), False
+        until = began + _PATIENCE_S + min(max_bytes / _SLOWEST_BYTES_PER_S, _LONGEST_MOVE_S)
+        while True:
+            sent = self._send() or sent
+            if self._answered(serial, wait_s):
+                return self._answer()
+            if not sent and time.monotonic() > began + _BLOCKED_S:
+                raise self._error("all its threads block SIGTRAP", "use a plan with [[move]] at an allocation")
             if time.monotonic() > until:
                 raise self._error("it does not answer", "try again; a process that is stopped or waits in the kernel cannot")
             wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
-        return self._answer()
 
     def check_tier(self, tier: str) -> int:
         """The number of the tier.
@@ -172,37 +179,29 @@ class ControlledProcess:
             raise self._error(f"it has no tier '{tier}'", f"it has {', '.join(self.tiers)}; others are given when it starts")
         return self.tiers.index(tier)
 
-    def _signalled(self, serial: int, wait_s: float) -> bool:
-        """Send the signal to the thread that notices least of it, and wait a while for the answer."""
-        for thread in self._willing_threads():
+    def _send(self) -> bool:
+        """Send the signal to the thread that notices least of it; False if none takes it now: while one forks, starts, or moves."""
+        self._check_same()
+        if not threads.handles(self.pid, threads.SIGNAL):
+            raise self._error("its SIGTRAP would kill it: it has set that past the C library", "use a plan with [[move]] at an allocation")
+        if threads.is_stopped(self.pid):
+            raise self._error("it is stopped", f"let it go on: kill -CONT {self.pid}")
+        for thread in threads.threads(self.pid, threads.SIGNAL):
             self._check_same()
             try:
                 threads.send(self.pid, thread.tid, threads.SIGNAL, int(self._control["cookie"][0]))
             except ProcessLookupError:
                 continue
-            break
+            return True
+        return False
+
+    def _answered(self, serial: int, wait_s: float) -> bool:
         until = time.monotonic() + wait_s
         while int(self._control["answer"]["serial"][0]) != serial:
             if time.monotonic() > until:
                 return False
             time.sleep(_POLL_S)
         return True
-
-    def _willing_threads(self) -> list[threads.Thread]:
-        """The threads that take the signal, once there is one."""
-        until = time.monotonic() + _BLOCKED_S
-        while True:
-            self._check_same()
-            if not threads.handles(self.pid, threads.SIGNAL):
-                raise self._error("it has no handler for SIGTRAP any more, which would kill it", "it set one past the C library; use a plan")
-            if threads.is_stopped(self.pid):
-                raise self._error("it is stopped", f"let it go on: kill -CONT {self.pid}")
-            found = threads.threads(self.pid, threads.SIGNAL)
-            if found:
-                return found
-            if time.monotonic() > until:
-                raise self._error("all its threads block SIGTRAP", "use a plan with [[move]] at an allocation")
-            time.sleep(_POLL_S)
 
     def _check_same(self) -> None:
         if self._mapped() != str(self.path):

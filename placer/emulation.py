@@ -39,10 +39,12 @@ _SECONDS = 0.9  # of a run that is timed
 _RUNS = 2  # to check the delay ratio that is taken, for each number of threads
 _MAX_STEPS = 3
 _NEAR = 0.03  # relative correction of the delay with which the search ends
+_MISSED = 0.06  # relative distance from the factor with which a check leads to another search
+_MAX_CHECKS = 3
 
-# A thread that got less of a core shared it, and others' work cooled its caches while it was held up: delays reached further than they
-# will when the machine is quiet. What was found then is of use, but not for long.
-_QUIET_SHARE = 0.9
+#: A thread that got less of a core shared it, and others' work cooled its caches while it was held up: delays reached further than they
+#: will when the machine is quiet. What was found then is of use, but not for long.
+QUIET_SHARE = 0.9
 _BUSY_SECONDS = 3600.0
 
 _TRIM = 0.1  # of the rounds at either end: whoever else uses the machine hits some of them hard
@@ -98,7 +100,14 @@ class Calibration:
     @property
     def quiet(self) -> bool:
         """Was the machine its own?"""
-        return self.core_share >= _QUIET_SHARE
+        return self.core_share >= QUIET_SHARE
+
+    def line(self, spec: str) -> str:
+        """What was reached, in one line."""
+        alone = f"{self.achieved:.2f} [{self.low:.2f}, {self.high:.2f}] times as slow on random reads by one thread"
+        crowded = f"{self.crowded:.2f} [{self.crowded_low:.2f}, {self.crowded_high:.2f}] by {crowd_size()}"
+        busy = "" if self.quiet else "; others used the machine, so it will be measured anew in an hour"
+        return f"{spec} is calibrated: {alone}, {crowded}{busy}"
 
 
 class Factors(NamedTuple):
@@ -252,7 +261,7 @@ def _keep(calibration: Calibration) -> None:
         part.replace(path)
 
 
-def search(factor: float, achieved_by: Callable[[float], float]) -> float:
+def search(factor: float, achieved_by: Callable[[float], float], gains: list[float] | None = None) -> float:
     """The delay ratio that gives the factor: measured, corrected in proportion, and again until the correction is small.
 
     Parameters
@@ -261,14 +270,17 @@ def search(factor: float, achieved_by: Callable[[float], float]) -> float:
         What is wanted.
     achieved_by
         Measures the factor that a delay ratio gives.
+    gains
+        Slowdown for each second of delay a second, as measured before; what is measured here is added. They are averaged, because each is
+        noisy.
 
     Raises
     ------
     TierError
         If delays have no effect.
     """
-    ratio = factor - 1.0
-    gains: list[float] = []  # slowdown for each second of delay a second; they are averaged, because each is noisy
+    gains = [] if gains is None else gains
+    ratio = (factor - 1.0) / (float(np.mean(gains)) if gains else 1.0)
     for _step in range(_MAX_STEPS):
         found = achieved_by(ratio)
         if found < 1.0 + 0.1 * ratio:
@@ -287,14 +299,28 @@ def crowd_size() -> int:
 
 def achieved_on_average(probe: Probe, delay_ratio: float) -> float:
     """The factor that a delay ratio gives, between that of a lone thread and that of a crowd."""
-    return math.sqrt(math.prod(compare(probe.runs(delay_ratio, count=1, threads=threads)).slow for threads in (1, crowd_size())))
+    alone, crowded = _factors(probe, delay_ratio, 1)
+    return _between(compare(alone), compare(crowded))
+
+
+def _factors(probe: Probe, delay_ratio: float, count: int) -> tuple[list[ProbeRun], list[ProbeRun]]:
+    return probe.runs(delay_ratio, count=count, threads=1), probe.runs(delay_ratio, count=count, threads=crowd_size())
+
+
+def _between(alone: Factors, crowded: Factors) -> float:
+    return math.sqrt(alone.slow * crowded.slow)
 
 
 def find(probe: Probe, factor: float, machine: str) -> Calibration:
-    """Find the delay for a factor, and measure what it does."""
-    ratio = search(factor, lambda tried: achieved_on_average(probe, tried))
-    alone, crowded = probe.runs(ratio), probe.runs(ratio, threads=crowd_size())
-    found, many = compare(alone), compare(crowded)
+    """Find the delay for a factor, and check what it does; where the check finds it wide of the factor, it counts for the next search."""
+    gains: list[float] = []
+    for _check in range(_MAX_CHECKS):
+        ratio = search(factor, lambda tried: achieved_on_average(probe, tried), gains)
+        alone, crowded = _factors(probe, ratio, _RUNS)
+        found, many = compare(alone), compare(crowded)
+        if abs(_between(found, many) / factor - 1.0) <= _MISSED:
+            break
+        gains += [(_between(found, many) - 1.0) / ratio] * _RUNS
     return Calibration(
         format=_FORMAT,
         machine=machine,

@@ -91,7 +91,7 @@ def _mapped(row: Mapping[str, Any], planned: TierSpec, evidence: Evidence) -> st
     if planned.folder is None or (str(row["site"]), str(row["tier"])) not in evidence.mapped:
         return None
     counted = evidence.tiers.loc[planned.name]
-    full = pd.notna(counted["capacity_bytes"]) and counted["peak_bytes"] + row["peak_bytes"] > counted["capacity_bytes"]
+    full = pd.notna(counted["capacity_bytes"]) and counted["peak_of_one_bytes"] + row["peak_bytes"] > counted["capacity_bytes"]
     why = f"a mapping of the program's own, of a kind that a tier in a folder ({planned.name}) cannot hold"
     return f"{why}, or for which it had no room" if full else why
 
@@ -101,7 +101,7 @@ def _spilled(_row: Mapping[str, Any], planned: TierSpec, evidence: Evidence) -> 
     if not counted["spilled_allocations"] > 0:
         return None
     spilled = f"{int(counted['spilled_allocations'])} allocations ({format_bytes(counted['spilled_bytes'])}) of all objects went on"
-    held = format_bytes(counted["peak_bytes"])
+    held = format_bytes(counted["peak_of_one_bytes"])
     if pd.notna(counted["capacity_bytes"]):
         return f"{planned.name} was full ({held} of {format_bytes(counted['capacity_bytes'])}): {spilled}"
     return f"{planned.name} had no memory left ({held} held): {spilled}"
@@ -147,7 +147,9 @@ def _untouched(row: Mapping[str, Any]) -> str:
 
 def _inherited(row: Mapping[str, Any], evidence: Evidence) -> str:
     size = evidence.inherited_bytes.get(str(row["site"]), 0)
-    return f"forked children held {format_bytes(size)} of it, as copies of their own where they wrote" if size > 0 else ""
+    if row["as_planned"] or not size > 0:
+        return ""
+    return f"forked children held {format_bytes(size)} of it, too"
 
 
 def _too_small(row: Mapping[str, Any], planned: TierSpec, evidence: Evidence) -> str:

@@ -63,7 +63,7 @@ def _tier(row: dict[str, Any]) -> dict[str, str]:
         "name": str(row["tier"]),
         "spec": str(row["spec"]),
         "planned": format_bytes(row["planned_bytes"]) if row["planned_bytes"] else "",
-        "held": format_bytes(row["held_bytes"]),
+        "held": format_bytes(row["held_by_one_bytes"]),
         "capacity": "" if pd.isna(row["capacity_bytes"]) else format_bytes(row["capacity_bytes"]),
         "found": "" if pd.isna(row["found_share"]) else format_share(row["found_share"]),
         "spilled": format_bytes(row["spilled_bytes"]) if row["spilled_bytes"] else "",

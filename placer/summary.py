@@ -7,12 +7,23 @@ import pandas as pd
 from tierprof.base.units import format_bytes, format_share
 from tierprof.placer.achieved import objects_achieved, plan_of, tiers_achieved
 from tierprof.placer.decisions import NAME, read_decisions
+from tierprof.placer.emulated import injected_line
 from tierprof.placer.found import found_by_object
 from tierprof.placer.plan import Plan
 from tierprof.profiler.trace import Trace
 
 #: Columns of `tier_summary`.
-COLUMNS = ("tier", "spec", "planned_bytes", "held_bytes", "found_share", "absent_share", "spilled_bytes", "capacity_bytes")
+COLUMNS = (
+    "tier",
+    "spec",
+    "planned_bytes",
+    "held_bytes",
+    "held_by_one_bytes",
+    "found_share",
+    "absent_share",
+    "spilled_bytes",
+    "capacity_bytes",
+)
 
 
 def tier_summary(trace: Trace, plan: Plan) -> pd.DataFrame:
@@ -28,9 +39,9 @@ def tier_summary(trace: Trace, plan: Plan) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `COLUMNS`: planned bytes are the sum of its objects' peaks; held, the most at once by the shim's count; of what the kernel was
-        asked about and is in memory, the share in places of the tier, and of all of it the share that is not in memory (NaN: it was asked
-        about nothing); what was wanted there and went on to the next tier.
+        `COLUMNS`: planned bytes are the sum of its objects' peaks; held, the most at once by the shim's count, by all processes together
+        and by one; of what the kernel was asked about and is in memory, the share in places of the tier, and of all of it the share that
+        is not in memory (NaN: it was asked about nothing); what was wanted there and went on to the next tier.
     """
     counters = trace.meta.get("counters") or {}
     counted = tiers_achieved([counters] if counters.get("tiers") else [], plan)
@@ -45,6 +56,7 @@ def tier_summary(trace: Trace, plan: Plan) -> pd.DataFrame:
             "spec": counted["spec"],
             "planned_bytes": counted["tier"].map(planned).fillna(0).astype("int64"),
             "held_bytes": counted["peak_bytes"],
+            "held_by_one_bytes": counted["peak_of_one_bytes"],
             "found_share": (found["found_bytes"] / present.where(present > 0)).to_numpy(dtype=float),
             "absent_share": (found["absent_bytes"] / found["asked_bytes"].where(found["asked_bytes"] > 0)).to_numpy(dtype=float),
             "spilled_bytes": counted["spilled_bytes"],
@@ -56,7 +68,9 @@ def tier_summary(trace: Trace, plan: Plan) -> pd.DataFrame:
 def _line(row: dict) -> str:
     emulated = ", emulated: DRAM with injected delay" if str(row["spec"]).startswith("emulated") else ""
     parts = [f"{format_bytes(row['planned_bytes'])} planned"] if row["planned_bytes"] else []
-    parts.append(f"{format_bytes(row['held_bytes'])} held at most")
+    together = row["held_bytes"] > row["held_by_one_bytes"]
+    parts.append(f"{format_bytes(row['held_by_one_bytes'])} held at most{' by one process' if together else ''}")
+    parts += [f"{format_bytes(row['held_bytes'])} by all"] if together else []
     if pd.notna(row["found_share"]):
         parts.append(f"{format_share(row['found_share'])} of its pages found in place")
     if row["spilled_bytes"]:
@@ -70,6 +84,8 @@ def summary_lines(trace: Trace) -> list[str]:
     if plan is None:
         return []
     lines = [_line(row) for row in tier_summary(trace, plan).to_dict("records")]
+    injected = injected_line(trace.meta.get("counters") or {})
+    lines += [injected] if injected else []
     objects = objects_achieved(trace, plan)
     told = difference_lines(objects)
     if told:

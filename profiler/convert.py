@@ -182,13 +182,17 @@ def _counters(raw: Path) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def _summed(counters: list[dict[str, Any]]) -> dict[str, Any]:
-    """Counters of all processes together; peaks of several processes are added as if they coincided."""
+    """Counters of all processes together; peaks are added as if they coincided, and beside them stands the greatest of one process."""
     total: dict[str, Any] = {}
     for one in counters:
         for name, value in one.items():
             if name == "tiers":
-                before = total.setdefault("tiers", [dict.fromkeys(tier, 0) for tier in value])
-                total["tiers"] = [{k: tier[k] + mine[k] for k in tier} for tier, mine in zip(before, value, strict=True)]
+                total[name] = [_add_tier(*pair) for pair in zip(total.get(name) or [{}] * len(value), value, strict=True)]
             elif name != "pid":
                 total[name] = total.get(name, 0) + value
     return total
+
+
+def _add_tier(total: dict[str, int], one: dict[str, int]) -> dict[str, int]:
+    sums = {name: total.get(name, 0) + value for name, value in one.items()}
+    return sums | {"peak_of_one_bytes": max(total.get("peak_of_one_bytes", 0), one["peak_bytes"])}

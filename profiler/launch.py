@@ -20,7 +20,7 @@ from tierprof.profiler.exact.options import ExactOptions
 from tierprof.profiler.sources import DEFAULT_RATE_HZ, Source, choose_source, explain_refusal
 
 DEFAULT_THRESHOLD_BYTES = 4096
-DEFAULT_SMALL_PERIOD_BYTES = 512 * 1024
+DEFAULT_SMALL_PERIOD_BYTES = 128 * 1024
 DEFAULT_MAX_TRACE_BYTES = 4 * 2**30
 
 _STATUS_LAUNCHER_FAILED = 125

@@ -51,7 +51,7 @@ def stacks_table(stacks: Sequence[Sequence[Frame]], images: Images) -> pd.DataFr
                 image = images.get(frame.path)
                 # A call at a function's very end returns behind it: the call is what has to be inside.
                 function, place, size = function_at(image, frame.offset - 1)
-                known[frame.path, frame.offset] = build_of(frame.path, image), function, place + 1, size
+                known[frame.path, frame.offset] = build_of(frame.path, image), function, place + bool(function), size
     rows = [
         (
             site,

@@ -13,11 +13,16 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tierprof.base.native import native_path
 from tierprof.base.schema import TABLES
 from tierprof.profiler.raw import MetaStream, read_allocations, read_counters, read_meta
 from tierprof.profiler.trace import Trace, create_trace_folder
+
+# Tests time nothing, not themselves either: a busy machine must not fail them.
+settings.register_profile("tierprof", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tierprof")
 
 PROGRAMS = Path(__file__).parent / "programs"
 
@@ -129,6 +134,13 @@ class MovedProgram:
     def pid(self) -> int:
         """The program's process number."""
         return self.process.pid
+
+    def born(self) -> list[tuple[str, int, int]]:
+        """Key of the site, size and address of each tracked allocation and mapping so far, in order."""
+        records = read_allocations(next(self.raw.glob(f"alloc.{self.pid}.*.bin")))
+        records = records[(records["type"] == 1) | (records["type"] == 3)]
+        sites = read_meta(next(self.raw.glob(f"meta.{self.pid}.*.bin"))).sites
+        return [(sites[int(one["site"])].key, int(one["size"]), int(one["address"])) for one in np.sort(records, order="time_ns")]
 
     def finish(self) -> str:
         """Let it end in order; what it printed after "ready"."""

@@ -1,7 +1,8 @@
 """The hazard programs of tests/programs/hazards: how each is built, and run in a folder of its own.
 
 What a program needs stands in its first comment: `Status: N` (its exit status, negative for a signal), `Flags: ...` (for the compiler),
-`Needs: plugin` (the same source is also built, with PLUGIN defined, into a shared library beside the program).
+`Needs: plugin` (the same source is also built, with PLUGIN defined, into a shared library beside the program), `Sanitized: no, REASON`
+(it cannot be built with sanitizers, tierprof or not).
 """
 
 import os
@@ -13,6 +14,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
+
+from tierprof.base.schema import RECIPES
+from tierprof.placer.binary import plan_bytes, recipes_bytes
+from tierprof.placer.plan import Plan
 
 SOURCES = Path(__file__).parent / "programs" / "hazards"
 SKIPPED = 77  # exit status of a program that this machine cannot run; hazard.h says it, too
@@ -28,6 +33,7 @@ class Hazard(NamedTuple):
     status: int
     flags: tuple[str, ...]
     has_plugin: bool
+    not_sanitized: str | None
 
     @property
     def compiled(self) -> bool:
@@ -45,13 +51,14 @@ class Outcome(NamedTuple):
 
 def _read(source: Path) -> Hazard:
     head = source.read_text(encoding="utf-8")[:1000]
-    status, flags = (re.search(rf"\b{what}: (.*)$", head, re.MULTILINE) for what in ("Status", "Flags"))
+    status, flags, reason = (re.search(rf"\b{what}: (.*)$", head, re.MULTILINE) for what in ("Status", "Flags", "Sanitized"))
     return Hazard(
         source.stem,
         source,
         int(status.group(1)) if status else 0,
         tuple(flags.group(1).split()) if flags else (),
         "Needs: plugin" in head,
+        reason.group(1).removeprefix("no, ") if reason else None,
     )
 
 
@@ -95,6 +102,17 @@ def build_all(hazards: Sequence[Hazard], folder: Path, *flags: str) -> dict[str,
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         built = pool.map(lambda hazard: build(hazard, folder, *flags), hazards)
         return dict(zip((hazard.name for hazard in hazards), built, strict=True))
+
+
+def under_shim(shim: Path, folder: Path, plan: Plan | None = None) -> dict[str, str]:
+    """The environment of a run whose records go to `raw` in the folder, under the plan."""
+    (folder / "raw").mkdir(parents=True)
+    environment = {"LD_PRELOAD": str(shim), "TIERPROF_DIR": str(folder / "raw")}
+    if plan is None:
+        return environment
+    (folder / "plan.bin").write_bytes(plan_bytes(plan, {tier.name: 1.0 for tier in plan.tiers}))
+    (folder / "recipes.bin").write_bytes(recipes_bytes(RECIPES.empty_table()))
+    return environment | {"TIERPROF_PLAN": str(folder / "plan.bin"), "TIERPROF_RECIPES": str(folder / "recipes.bin")}
 
 
 def run(hazard: Hazard, program: Path, folder: Path, environment: Mapping[str, str]) -> Outcome:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 _TIER_HELP = f"a tier beside or instead of the plan's, like slow=emulated:2.5; SPEC is one of {', '.join(KINDS)}"
-_INTERVAL_S, _STAY_S, _RATE_BYTES_PER_S = 2.0, 30.0, 256 << 20
-_ONLINE_FLAGS = ("interval", "move_rate", "stay")
+_EVERY_S, _STAY_S, _RATE_BYTES_PER_S = 2.0, 30.0, 256 << 20
+_ONLINE_FLAGS = ("every", "move_rate", "stay")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--tier", action="append", default=[], metavar="NAME=SPEC", help=_TIER_HELP)
     what = "while the program runs, move what it waits for to the fastest tier, and what it does not to the slowest"
     add("--online", action="store_true", help=f"{what} (off unless given)")
-    add("--interval", type=parse_seconds, metavar="TIME", help="with --online: from one decision to the next (default 2s)")
+    add("--every", type=parse_seconds, metavar="TIME", help="with --online: from one decision to the next (default 2s)")
     add("--move-rate", type=_parse_rate, metavar="SIZE/s", help="with --online: move at most so much (default 256MiB/s)")
     add("--stay", type=parse_seconds, metavar="TIME", help="with --online: what moved is not moved back for so long (default 30s)")
 
@@ -66,12 +66,19 @@ class RunPlacement:
 
         if trace is None or not (self.folder / PLAN_TEXT).exists():
             return []
-        shutil.copyfile(self.folder / PLAN_TEXT, trace / PLAN_TEXT)
+        try:
+            shutil.copyfile(self.folder / PLAN_TEXT, trace / PLAN_TEXT)
+        except OSError as error:
+            return [f"the trace lacks the plan, and cannot tell what came of it: {(error.strerror or str(error)).lower()}"]
         from tierprof.placer.summary import decision_lines, summary_lines
         from tierprof.profiler.trace import Trace
 
-        failures = [f"the online policy stumbled: {own.failure}" for own in self.online if own.failure]
-        return [*summary_lines(Trace.open(trace)), *(decision_lines(trace) if self.online else []), *failures]
+        told = decision_lines(trace) if self.online else []
+        told += [f"the online policy stumbled: {own.failure}" for own in self.online if own.failure]
+        try:
+            return [*summary_lines(Trace.open(trace)), *told]
+        except TierprofError as error:  # the program has run, and its status is what counts
+            return [str(error), *told]
 
 
 def prepare(args: argparse.Namespace, folder: Path, facts: CommandFacts, say: Say) -> RunPlacement:
@@ -86,6 +93,7 @@ def prepare(args: argparse.Namespace, folder: Path, facts: CommandFacts, say: Sa
         _refuse_online(args, "there is nothing to move between", "give --plan, or --tier slow=SPEC")
         return RunPlacement()
     from tierprof.placer.binary import tier_order
+    from tierprof.placer.emulation import calibrate
     from tierprof.placer.enforce import enforcement_env, plan_for_run, recipes_of
     from tierprof.placer.match import match_plan
 
@@ -100,6 +108,9 @@ def prepare(args: argparse.Namespace, folder: Path, facts: CommandFacts, say: Sa
         "tiers": tuple(tier.name for tier in tier_order(plan)),
         "beside": _beside(args, plan, placement),
     }
+    for tier in tier_order(plan):
+        if tier.kind == "emulated" and tier.factor is not None:
+            say(calibrate(tier.factor).line(tier.spec))  # known by now
     return placement
 
 
@@ -122,7 +133,7 @@ def _beside(args: argparse.Namespace, plan: "Plan", placement: RunPlacement) -> 
     limits = limits_of(plan, rate, _STAY_S if args.stay is None else args.stay)
 
     def make(raw: Path) -> OnlinePolicy:
-        placement.online.append(OnlinePolicy(plan, limits, args.interval or _INTERVAL_S, raw))
+        placement.online.append(OnlinePolicy(plan, limits, args.every or _EVERY_S, raw))
         return placement.online[-1]
 
     return make

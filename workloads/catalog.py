@@ -34,8 +34,8 @@ WORKLOADS = (
 #: Programs whose memory is millions of small objects; needs `pip install networkit`.
 SMALL_OBJECTS = (
     Workload("pagerank_networkit", "solutions", {18: 5}),
-    Workload("bfs_networkit", "sources", {18: 50}),
-    Workload("betweenness_networkit", "samples", {18: 20}),
+    Workload("bfs_networkit", "sources", {18: 120}),
+    Workload("betweenness_networkit", "samples", {18: 50}),
 )
 
 

@@ -31,7 +31,7 @@ static bool tpi_is_shared(uintptr_t page) {
 static uintptr_t tpi_run_end(uintptr_t at, uintptr_t end, bool *shared) {
     *shared = tpi_is_shared(at);
     do
-        at += TPI_PAGE_BYTES;
+        at = tp_pagemap_tier_end(at, end);
     while (at < end && tpi_is_shared(at) == *shared);
     return at;
 }
@@ -39,7 +39,7 @@ static uintptr_t tpi_run_end(uintptr_t at, uintptr_t end, bool *shared) {
 bool tp_place_shares(const void *address, size_t size) {
     uintptr_t start = (uintptr_t)address & ~(TPI_PAGE_BYTES - 1), end = (uintptr_t)address + size;
     if (!tp_place_active() || end < start) return false;
-    for (uintptr_t at = start; at < end; at += TPI_PAGE_BYTES)
+    for (uintptr_t at = start; at < end; at = tp_pagemap_tier_end(at, end))
         if (tpi_is_shared(at)) return true;
     return false;
 }

@@ -30,6 +30,7 @@ struct tpi_perf_siginfo {
 
 static struct tpi_kept_event tpi_event = {.fd = -1};
 static bool tpi_started;
+static long tpi_pid; /* of the process that the event is for */
 
 static bool tpi_on_trap(siginfo_t *info, ucontext_t *context) {
     struct tpi_perf_siginfo perf;
@@ -90,18 +91,20 @@ static const char *tpi_check(const char *recipes_path) {
     return tpi_recipes_open(&tpi_emulation.recipes, recipes_path);
 }
 
-/* What comes through a signalfd is not ours to filter. */
-static void tpi_yield(void) {
+/* What comes through a signalfd, or to a tracer, is not ours to filter. A child of vfork has no event, and
+ * the memory is its parent's. */
+static void tpi_yield(const char *why) {
     tp_guard guard;
-    if (!__atomic_exchange_n(&tpi_started, false, __ATOMIC_ACQ_REL)) return;
+    if (syscall(SYS_getpid) != tpi_pid || !__atomic_exchange_n(&tpi_started, false, __ATOMIC_ACQ_REL)) return;
     tpi_event_drop(&tpi_event);
     if (!tp_guard_enter(&guard)) return;
-    tpi_note(TP_NOTE_NO_EMULATION, 0, "no more delay: the program takes SIGTRAP from a signalfd");
+    tpi_note(TP_NOTE_NO_EMULATION, 0, "no more delay: %s", why);
     tp_guard_leave(&guard);
 }
 
 static const char *tpi_begin(struct tp_counters *counters) {
     tpi_emulation.counters = counters;
+    tpi_pid = syscall(SYS_getpid);
     tpi_sample_begin();
     const char *why = tpi_open_event();
     tpi_started = why == NULL;
@@ -116,7 +119,7 @@ const char *tpi_emulate_start(const struct tpi_plan *plan, const char *recipes_p
     tpi_emulation.period_ns = plan->header->emulation_period_ns;
     tpi_emulation.counters = counters; /* before the first sample */
     if (!tpi_signal_claim(SIGTRAP, tpi_on_trap)) return "SIGTRAP's handler cannot be set";
-    tpi_signal_on_descriptor(tpi_yield);
+    tpi_signal_on_exposure(tpi_yield);
     return tpi_begin(counters);
 }
 

@@ -8,8 +8,8 @@
  * A cap on a tier's bandwidth holds threads up as well, by what they are estimated to have moved (streams.h).
  *
  * Only user mode is sampled: no system call is ever interrupted by it. A thread that blocks SIGTRAP is not
- * delayed meanwhile. The event has no descriptor (keep.h), goes over to new threads by itself, and is opened
- * anew in a forked child.
+ * delayed meanwhile, nor is one that lives for less than a period. The event has no descriptor (keep.h), goes
+ * over to new threads by itself, and is opened anew in a forked child.
  */
 #ifndef TP_EMULATE_H
 #define TP_EMULATE_H

@@ -16,6 +16,8 @@
 #include "sigmasks.h"
 #include "uffd.h"
 
+enum { TPI_PATIENCE_NS = 5000000 };
+
 static struct tpi_uffd tpi_uffd = {.fd = -1};
 static bool tpi_asked; /* for userfaultfd, in this move */
 
@@ -91,8 +93,19 @@ static void tpi_end_protection(void) {
     syscall(SYS_futex, &tpi_frozen.generation, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
 }
 
+/* A thread blocks SIGSEGV for a moment when it comes out of the handler above, starts, or forks. */
+static bool tpi_signal_is_free(void) {
+    uint64_t until_ns = tp_now_ns() + TPI_PATIENCE_NS;
+    if (!tpi_signal_claim(SIGSEGV, tpi_on_fault)) return false;
+    while (tpi_sigmasks_have(SIGSEGV)) {
+        if (tp_now_ns() > until_ns) return false;
+        syscall(SYS_sched_yield);
+    }
+    return true;
+}
+
 static enum tp_stay tpi_protect(const struct tpi_freeze *freeze, int *error) {
-    if (!tpi_signal_claim(SIGSEGV, tpi_on_fault) || tpi_sigmasks_have(SIGSEGV)) return TP_STAY_SIGNALS;
+    if (!tpi_signal_is_free()) return TP_STAY_SIGNALS;
     tpi_tell_unsafe("system calls that write into what is being moved fail meanwhile: userfaultfd does not "
                     "protect such memory here");
     tpi_frozen.start = (uintptr_t)freeze->start;

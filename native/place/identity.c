@@ -14,9 +14,9 @@ static uint64_t tpi_fnv1a(const char *text, const char *end) {
     return hash;
 }
 
-size_t tpi_identity_of(const struct tp_object *object, uint8_t identity[TPI_IDENTITY_BYTES]) {
-    size_t bytes = tp_object_build_id(object, identity, TPI_IDENTITY_BYTES);
-    if (bytes > 0) return bytes;
+/* Apart, for its frame: samples are taken on the stacks of the program's threads, which may be small. */
+static __attribute__((noinline)) size_t tpi_file_identity(const struct tp_object *object,
+                                                          uint8_t identity[TPI_IDENTITY_BYTES]) {
     char program[PATH_MAX] = "";
     const char *path = object->name;
     if (path[0] == 0) { /* the program itself */
@@ -30,4 +30,9 @@ size_t tpi_identity_of(const struct tp_object *object, uint8_t identity[TPI_IDEN
     uint64_t parts[2] = {tpi_fnv1a(name, name + strlen(name)), (uint64_t)file.st_size};
     memcpy(identity, parts, sizeof parts);
     return sizeof parts;
+}
+
+size_t tpi_identity_of(const struct tp_object *object, uint8_t identity[TPI_IDENTITY_BYTES]) {
+    size_t bytes = tp_object_build_id(object, identity, TPI_IDENTITY_BYTES);
+    return bytes > 0 ? bytes : tpi_file_identity(object, identity);
 }

@@ -85,7 +85,7 @@ static enum tp_stay tpi_check(const struct tp_movable *piece, const struct tpi_t
 }
 
 /* Fresh pages for as much of the piece as whole granules of the tier cover. */
-static enum tp_stay tpi_open_slices(struct tpi_job *job) {
+static enum tp_stay tpi_open_slices(struct tpi_job *job, int *error) {
     size_t granule = job->to->granule_bytes;
     struct tpi_advice advice;
     enum tp_stay stay = tpi_vmas_special(job->piece.start, tpi_piece_end(&job->piece),
@@ -95,6 +95,7 @@ static enum tp_stay tpi_open_slices(struct tpi_job *job) {
               end = tpi_piece_end(&job->piece) & ~(granule - 1);
     if (start >= end) return TP_STAY_CUT;
     job->has_slices = tpi_slices_open(&job->slices, job->to, start, end);
+    if (!job->has_slices) *error = errno;
     if (!job->has_slices) return TP_STAY_NO_MEMORY;
     const struct tpi_tier *from = tpi_tier_at(tp_pagemap_tier(job->piece.start));
     bool pages_too = from->plan->kind != TP_TIER_HUGE && job->to->plan->kind != TP_TIER_HUGE;
@@ -109,7 +110,8 @@ static bool tpi_goes_on(const struct tpi_job *job, const struct tp_movable *piec
            job->piece.site == piece->site;
 }
 
-enum tp_stay tpi_job_begin(struct tpi_job *job, const struct tp_movable *piece, struct tpi_tier *to) {
+enum tp_stay tpi_job_begin(struct tpi_job *job, const struct tp_movable *piece, struct tpi_tier *to,
+                           int *error) {
     bool copies = tpi_needs_copy(piece, to);
     enum tp_stay stay = tpi_check(piece, to, copies);
     if (stay != TP_STAY_NONE || tpi_goes_on(job, piece, to)) return stay;
@@ -117,7 +119,7 @@ enum tp_stay tpi_job_begin(struct tpi_job *job, const struct tp_movable *piece, 
     size_t bytes = tpi_unmoved_bytes(piece, to);
     if (!tpi_tier_reserve(to, bytes)) return TP_STAY_FULL;
     *job = (struct tpi_job){.active = true, .piece = *piece, .to = to, .reserved = bytes};
-    stay = copies ? tpi_open_slices(job) : TP_STAY_NONE;
+    stay = copies ? tpi_open_slices(job, error) : TP_STAY_NONE;
     if (stay != TP_STAY_NONE) tpi_job_end(job);
     return stay;
 }

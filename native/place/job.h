@@ -33,8 +33,9 @@ static inline uintptr_t tpi_piece_end(const struct tp_movable *piece) {
 size_t tpi_unmoved_bytes(const struct tp_movable *piece, const struct tpi_tier *to);
 
 /* Begins, or goes on with what was begun for the same piece and tier; what was begun for another one ends.
- * TP_STAY_NONE, or why the piece must stay. */
-enum tp_stay tpi_job_begin(struct tpi_job *job, const struct tp_movable *piece, struct tpi_tier *to);
+ * TP_STAY_NONE, or why the piece must stay, with the errno of what failed. */
+enum tp_stay tpi_job_begin(struct tpi_job *job, const struct tp_movable *piece, struct tpi_tier *to,
+                           int *error);
 
 /* Gives back what was reserved and not used. */
 void tpi_job_end(struct tpi_job *job);

@@ -30,7 +30,7 @@ static bool tpi_changed; /* between two chunks of a call, so that what was known
 
 enum {
     TPI_PATIENCE_NS = 20000000
-}; /* for a change that takes long, or waits for a thread that we interrupted */
+}; /* for a change or a fork that takes long, or waits for a thread that we interrupted */
 
 /* A call of tp_move on its way. */
 struct tpi_move {
@@ -129,7 +129,8 @@ static enum tp_stay tpi_retarget(const struct tpi_move *move, struct tpi_tier *f
     }
     if (!to->backend->retarget(to, (void *)at, size)) return TP_STAY_FAILED;
     if (from->plan->kind == TP_TIER_HUGE) tpi_leave_huge(at, size);
-    size_t n_strays = tpi_stragglers(at, size, strays), left = 0;
+    bool mixed = to->plan->kind == TP_TIER_INTERLEAVE;
+    size_t n_strays = tpi_stragglers(at, size, mixed, strays), left = 0;
     tp_pagemap_set_tier(at, size, to->index);
     for (size_t i = 0; n_strays > 0 && i < size / TPI_PAGE_BYTES; i++) {
         if (!strays[i]) continue;
@@ -248,9 +249,11 @@ static void tpi_move_piece(const struct tpi_move *move, const struct tp_movable 
         move->result->left_bytes += bytes;
         return;
     }
-    enum tp_stay stay = tpi_is_torn(piece) ? TP_STAY_MAPPED : tpi_job_begin(&tpi_job, piece, move->to);
+    int error = 0;
+    enum tp_stay stay =
+        tpi_is_torn(piece) ? TP_STAY_MAPPED : tpi_job_begin(&tpi_job, piece, move->to, &error);
     if (stay != TP_STAY_NONE) {
-        tpi_stay(move, stay, bytes, 0);
+        tpi_stay(move, stay, bytes, error);
         return;
     }
     uint64_t left_before = move->result->left_bytes, moved_before = move->result->moved_bytes;
@@ -312,8 +315,13 @@ static bool tpi_try(tp_guard *guard, tp_lock *lock) {
     return false;
 }
 
+/* A fork takes its time, and one may follow the other: so it is waited for a while, and not for ever. */
 bool tp_move_enter_handler(tp_guard *guard) {
-    return tpi_try(guard, &tpi_gate);
+    uint64_t until_ns = tp_now_ns() + TPI_PATIENCE_NS;
+    bool entered = tpi_try(guard, &tpi_gate);
+    for (; !entered && tp_now_ns() < until_ns; entered = tpi_try(guard, &tpi_gate))
+        syscall(SYS_sched_yield);
+    return entered;
 }
 
 void tp_move_leave_handler(tp_guard *guard) {

@@ -3,6 +3,7 @@
 #include "pages.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 
 bool tpi_file_size_allowed(size_t size) {
@@ -46,4 +47,19 @@ void *tpi_pages_map(size_t size, size_t align) {
 
 void *tpi_pages_reserve(size_t size, size_t align) {
     return tpi_map_aligned(size, align, PROT_NONE, MAP_NORESERVE);
+}
+
+bool tpi_page_is_zero(const char *page) {
+    const uint64_t *words = (const void *)page;
+    for (size_t i = 0; i < TPI_PAGE_BYTES / sizeof *words; i += 8) {
+        uint64_t any = words[i] | words[i + 1] | words[i + 2] | words[i + 3];
+        any |= words[i + 4] | words[i + 5] | words[i + 6] | words[i + 7];
+        if (any != 0) return false;
+    }
+    return true;
+}
+
+void tpi_pages_copy(char *to, const char *from, size_t size) {
+    for (size_t at = 0; at < size; at += TPI_PAGE_BYTES)
+        if (!tpi_page_is_zero(from + at)) memcpy(to + at, from + at, TPI_PAGE_BYTES);
 }

@@ -41,4 +41,11 @@ void *tpi_pages_map(size_t size, size_t align);
 /* The same range of address space with nothing behind it, for a MAP_FIXED mapping to replace. */
 void *tpi_pages_reserve(size_t size, size_t align);
 
+/* Is there nothing in the page? */
+bool tpi_page_is_zero(const char *page);
+
+/* Copies to fresh pages, but leaves alone those that stay zero: a program that allocates far more than it
+ * touches must not find all of it in memory afterwards. */
+void tpi_pages_copy(char *to, const char *from, size_t size);
+
 #endif

@@ -27,6 +27,7 @@ static struct {
     struct tpi_plan plan;
     unsigned n_tiers;
     struct tpi_tier tiers[TP_MAX_TIERS];
+    size_t memory_bytes; /* of the machine */
 } tpi_place;
 
 /* What tp_place_allocate has reserved in the system's tier for the tp_place_account that follows. */
@@ -55,6 +56,7 @@ void tp_place_start(struct tp_counters *counters) {
         tpi_note(TP_NOTE_PLAN_BAD, 0, "%s: %s", path, why);
         return;
     }
+    tpi_place.memory_bytes = (size_t)sysconf(_SC_PHYS_PAGES) * TPI_PAGE_BYTES;
     tpi_open_tiers(counters);
     why = tpi_emulate_start(&tpi_place.plan, getenv("TIERPROF_RECIPES"), counters);
     if (why != NULL) tpi_note(TP_NOTE_NO_EMULATION, 0, "no delay in emulated tiers: %s", why);
@@ -243,9 +245,16 @@ void tp_place_account(unsigned index, int64_t bytes) {
     if (index == 0) tpi_promised = 0;
 }
 
+bool tp_place_is_memory(size_t size) {
+    return size <= tpi_place.memory_bytes;
+}
+
 static bool tpi_adopt(struct tpi_tier *tier, void *address, size_t size, bool plain) {
     if (tier->backend->adopt == NULL || (tpi_tier_is_shared(tier) && !plain)) return false;
-    return tier->backend->adopt(tier, address, size);
+    errno = 0;
+    if (tier->backend->adopt(tier, address, size)) return true;
+    /* Freed runs that wait to be used again may hold all the room there is. */
+    return errno == ENOSPC && tpi_tier_drop_free(tier) && tier->backend->adopt(tier, address, size);
 }
 
 unsigned tp_place_map(unsigned index, void *address, size_t size, bool plain) {

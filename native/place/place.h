@@ -68,6 +68,10 @@ void tp_place_account(unsigned index, int64_t bytes);
 /* Adds what this thread has accounted to the counters, where it is not at once. */
 void tp_place_settle(void);
 
+/* Can a mapping of this size be memory? One that is larger than the machine's is address space that the
+ * program sets aside, and cheap; to note the tier of each of its pages would not be. */
+bool tp_place_is_memory(size_t size);
+
 /* Applies a tier to a fresh anonymous private mapping that the program made; returns the one it got. `plain`:
  * it is readable and writable and has its memory reserved, so that a file can stand in for it. */
 unsigned tp_place_map(unsigned index, void *address, size_t size, bool plain);

@@ -20,7 +20,7 @@ static bool tpi_replace(uintptr_t start, size_t size, int prot) {
     char *copy = tpi_pages_map(size, TPI_PAGE_BYTES);
     if (copy == NULL) return false;
     bool readable = (prot & PROT_READ) != 0 || tpi_mprotect((void *)start, size, PROT_READ) == 0;
-    if (readable) memcpy(copy, (const void *)start, size);
+    if (readable) tpi_pages_copy(copy, (const char *)start, size);
     bool done = readable && (prot == (PROT_READ | PROT_WRITE) || tpi_mprotect(copy, size, prot) == 0) &&
                 tpi_mremap(copy, size, size, (void *)start) != MAP_FAILED;
     if (!done) tp_raw_munmap(copy, size);

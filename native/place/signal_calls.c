@@ -20,14 +20,7 @@
 
 typedef void (*tpi_handler)(int);
 
-/* glibc's headers hide these from a C11 program. */
-extern tpi_handler bsd_signal(int number, tpi_handler handler);
-extern tpi_handler ssignal(int number, tpi_handler handler);
-extern tpi_handler sysv_signal(int number, tpi_handler handler);
-extern tpi_handler __sysv_signal(int number, tpi_handler handler);
-extern tpi_handler sigset(int number, tpi_handler handler);
-extern int sigignore(int number);
-extern int siginterrupt(int number, int interrupt);
+extern tpi_handler bsd_signal(int number, tpi_handler handler); /* glibc has it, its headers do not */
 
 #define TPI_NAMES(X)                                                                                         \
     X(sigaction)                                                                                             \

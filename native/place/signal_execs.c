@@ -8,8 +8,6 @@
 #include "signal_next.h"
 #include "signal_wants.h"
 
-extern int execveat(int folder, const char *path, char *const words[], char *const environment[], int flags);
-
 #define TPI_NAMES(X)                                                                                         \
     X(execve) X(execv) X(execvp) X(execvpe) X(fexecve) X(execveat) X(posix_spawn) X(posix_spawnp)
 TPI_NEXT_TABLE(TPI_NAMES)

@@ -13,6 +13,7 @@ static inline void *tpi_next_find(void **kept, const char *name) {
     void *found = __atomic_load_n(kept, __ATOMIC_RELAXED);
     if (found == NULL) {
         found = dlsym(RTLD_NEXT, name);
+        if (found == NULL) dlerror(); /* an older C library; the program is not to be told */
         __atomic_store_n(kept, found, __ATOMIC_RELAXED);
     }
     return found;

@@ -1,6 +1,6 @@
 /* signal_pending.c - a program that has SIGTRAP blocked does not meet the sample that waits with it: not when
  * it asks what is pending, and not when a call opens its mask to wait for a signal, which ours would end.
- * Nor does the sample stand in the way of what it sends itself: the kernel keeps one.
+ * Nor does the sample stand in the way of what it raises: the kernel keeps one.
  */
 #include <errno.h>
 #include <poll.h>
@@ -13,8 +13,7 @@
 #include "signal_next.h"
 #include "signal_wants.h"
 
-#define TPI_NAMES(X)                                                                                         \
-    X(raise) X(pthread_kill) X(sigpending) X(sigsuspend) X(ppoll) X(pselect) X(epoll_pwait) X(epoll_pwait2)
+#define TPI_NAMES(X) X(raise) X(sigpending) X(sigsuspend) X(ppoll) X(pselect) X(epoll_pwait) X(epoll_pwait2)
 TPI_NEXT_TABLE(TPI_NAMES)
 
 /* Back to where it came from: what was sent to one thread says so. */
@@ -48,11 +47,6 @@ static void tpi_before(const sigset_t *mask) {
 TPI_EXPORT int raise(int number) {
     if (number == SIGTRAP) tpi_claims_drain();
     return TPI_NEXT(raise)(number);
-}
-
-TPI_EXPORT int pthread_kill(pthread_t thread, int number) {
-    if (number == SIGTRAP) tpi_claims_drain();
-    return TPI_NEXT(pthread_kill)(thread, number);
 }
 
 TPI_EXPORT int sigpending(sigset_t *pending) {

@@ -1,10 +1,14 @@
-/* signal_waits.c - a program that waits for signals, or takes them from a descriptor, is not given ours.
+/* signal_waits.c - a program that waits for signals, or takes them from a descriptor, is not given ours; nor
+ * is its tracer.
  *
  * Where SIGTRAP is blocked, a sample's waits with the program's own; sigwait and its kin would hand it out.
- * What comes through a signalfd cannot be told apart in time, so there whoever claimed the signal gives up.
+ * What comes through a signalfd, or stops a traced process, cannot be told apart in time, so there whoever
+ * claimed the signal gives up.
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <sys/ptrace.h>
 #include <sys/signalfd.h>
 #include <time.h>
 
@@ -12,13 +16,20 @@
 #include "signal_next.h"
 #include "signal_wants.h"
 
-#define TPI_NAMES(X) X(sigtimedwait) X(sigwaitinfo) X(sigwait) X(signalfd)
+#define TPI_NAMES(X) X(sigtimedwait) X(sigwaitinfo) X(sigwait) X(signalfd) X(ptrace)
 TPI_NEXT_TABLE(TPI_NAMES)
 
 static tpi_signal_yield *tpi_yield;
 
-void tpi_signal_on_descriptor(tpi_signal_yield *yield) {
+void tpi_signal_on_exposure(tpi_signal_yield *yield) {
     __atomic_store_n(&tpi_yield, yield, __ATOMIC_RELEASE);
+}
+
+static void tpi_give_way(const char *why) {
+    tpi_signal_yield *yield = __atomic_load_n(&tpi_yield, __ATOMIC_ACQUIRE);
+    if (yield == NULL) return;
+    yield(why);
+    tpi_claims_drain();
 }
 
 static bool tpi_is_ours(siginfo_t *info) {
@@ -76,10 +87,17 @@ TPI_EXPORT int sigwait(const sigset_t *restrict set, int *restrict number) {
 }
 
 TPI_EXPORT int signalfd(int fd, const sigset_t *set, int flags) {
-    tpi_signal_yield *yield = __atomic_load_n(&tpi_yield, __ATOMIC_ACQUIRE);
-    if (yield != NULL && sigismember(set, SIGTRAP) == 1) {
-        yield();
-        tpi_claims_drain();
-    }
+    if (sigismember(set, SIGTRAP) == 1) tpi_give_way("the program takes SIGTRAP from a signalfd");
     return TPI_NEXT(signalfd)(fd, set, flags);
+}
+
+/* A tracer that attaches from outside is not seen. */
+TPI_EXPORT long ptrace(enum __ptrace_request request, ...) {
+    va_list words;
+    va_start(words, request);
+    pid_t pid = va_arg(words, pid_t);
+    void *address = va_arg(words, void *), *data = va_arg(words, void *);
+    va_end(words);
+    if (request == PTRACE_TRACEME) tpi_give_way("a debugger traces this process");
+    return TPI_NEXT(ptrace)(request, pid, address, data);
 }

@@ -9,7 +9,8 @@
  * its mask to them (sigsuspend, ppoll and their kin) is taken care of too.
  *
  * Not seen: a program that sets a claimed signal's handler by raw system calls, as Go's runtime does; and one
- * that sends SIGTRAP to another thread, which blocks it and has a sample waiting: the kernel keeps one.
+ * that sends SIGTRAP to a thread, not by raise, which blocks it and has a sample waiting: the kernel keeps
+ * one.
  */
 #ifndef TP_SIGNALS_H
 #define TP_SIGNALS_H
@@ -26,9 +27,9 @@ typedef bool tpi_signal_claimant(siginfo_t *info, ucontext_t *context);
  * claim again changes nothing. False: the kernel refused, or there is no room. */
 bool tpi_signal_claim(int number, tpi_signal_claimant *ours);
 
-/* A program that takes SIGTRAP through a signalfd would be handed ours: called then, once for each claimant
- * that set it. */
-typedef void tpi_signal_yield(void);
-void tpi_signal_on_descriptor(tpi_signal_yield *yield);
+/* Called when a program is about to take SIGTRAP through a signalfd, or to be traced: it would be handed
+ * ours, and its tracer would be stopped by each. `why` says which. */
+typedef void tpi_signal_yield(const char *why);
+void tpi_signal_on_exposure(tpi_signal_yield *yield);
 
 #endif

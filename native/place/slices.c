@@ -33,17 +33,6 @@ void tpi_slices_close(struct tpi_slices *slices) {
     tpi_skip(slices, (size_t)(slices->end - slices->next));
 }
 
-/* A program that allocates far more than it touches must not find all of it in memory afterwards. */
-static bool tpi_is_zero(const char *page) {
-    const uint64_t *words = (const void *)page;
-    for (size_t i = 0; i < TPI_PAGE_BYTES / sizeof *words; i += 8) {
-        uint64_t any = words[i] | words[i + 1] | words[i + 2] | words[i + 3];
-        any |= words[i + 4] | words[i + 5] | words[i + 6] | words[i + 7];
-        if (any != 0) return false;
-    }
-    return true;
-}
-
 static bool tpi_make(char *start, size_t size) {
     if (size == 0 || tpi_madvise(start, size, MADV_POPULATE_WRITE) == 0) return true;
     if (errno != EINVAL) return false;
@@ -58,16 +47,11 @@ static bool tpi_make_needed(char *to, const char *from, size_t size, size_t gran
     if (granule > TPI_PAGE_BYTES) return tpi_make(to, size);
     size_t first = 0;
     for (size_t at = 0; at < size; at += TPI_PAGE_BYTES) {
-        if (!tpi_is_zero(from + at)) continue;
+        if (!tpi_page_is_zero(from + at)) continue;
         if (!tpi_make(to + first, at - first)) return false;
         first = at + TPI_PAGE_BYTES;
     }
     return first >= size || tpi_make(to + first, size - first);
-}
-
-static void tpi_copy(char *to, const char *from, size_t size) {
-    for (size_t at = 0; at < size; at += TPI_PAGE_BYTES)
-        if (!tpi_is_zero(from + at)) memcpy(to + at, from + at, TPI_PAGE_BYTES);
 }
 
 /* Where mremap failed after it had unmapped the old pages (the kernel had no memory for its own tables), the
@@ -117,7 +101,7 @@ struct tpi_sliced tpi_slices_replace(struct tpi_slices *slices, const struct tpi
     struct tpi_freeze freeze;
     sliced.stay = tpi_freeze_begin(&freeze, old, size, &sliced.error);
     if (sliced.stay == TP_STAY_NONE) {
-        tpi_copy(slices->next, old, size);
+        tpi_pages_copy(slices->next, old, size);
         bool replaced = tpi_freeze_holds(&freeze) && tpi_exchange(old, slices->next, size, &sliced.error);
         sliced.frozen_ns = tpi_freeze_end(&freeze, replaced);
         if (replaced) {

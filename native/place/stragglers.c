@@ -24,17 +24,6 @@ static bool tpi_ask(size_t n_pages, const int *nodes) {
                    nodes != NULL ? MPOL_MF_MOVE : 0) >= 0;
 }
 
-static bool tpi_is_stray(size_t page, const struct tpi_nodes *nodes) {
-    return tpi_found[page] >= 0 && !tpi_nodes_has(nodes, (uint64_t)tpi_found[page]);
-}
-
-static size_t tpi_mark(size_t n_pages, const struct tpi_nodes *nodes, bool *strays) {
-    size_t count = 0;
-    for (size_t i = 0; i < n_pages; i++)
-        count += strays[i] = tpi_is_stray(i, nodes);
-    return count;
-}
-
 static int tpi_first_node(const struct tpi_nodes *nodes) {
     unsigned node = 0;
     while (node < TPI_NODES && !tpi_nodes_has(nodes, node))
@@ -42,22 +31,33 @@ static int tpi_first_node(const struct tpi_nodes *nodes) {
     return (int)node;
 }
 
-size_t tpi_stragglers(uintptr_t start, size_t size, bool *strays) {
-    size_t n_pages = size / TPI_PAGE_BYTES, n_strays = 0;
+/* Whether each page of tpi_found is where its policy wants it; if not, tpi_wanted names a node for it. */
+static size_t tpi_mark(uintptr_t start, size_t n_pages, bool mixed, bool *strays) {
     struct tpi_nodes nodes;
+    size_t count = 0;
+    bool known = false;
     for (size_t i = 0; i < n_pages; i++) {
-        tpi_pages[i] = (void *)(start + i * TPI_PAGE_BYTES);
-        strays[i] = false;
+        if (i == 0 || mixed) known = tpi_policy_nodes(start + i * TPI_PAGE_BYTES, &nodes);
+        strays[i] = known && tpi_found[i] >= 0 && !tpi_nodes_has(&nodes, (uint64_t)tpi_found[i]);
+        if (strays[i]) tpi_wanted[count++] = tpi_first_node(&nodes);
     }
-    if (!tpi_policy_nodes(start, &nodes) || !tpi_ask(n_pages, NULL)) return 0;
-    if (tpi_mark(n_pages, &nodes, strays) == 0) return 0;
-    for (size_t i = 0; i < n_pages; i++)
-        if (strays[i]) {
-            tpi_pages[n_strays] = (void *)(start + i * TPI_PAGE_BYTES);
-            tpi_wanted[n_strays++] = tpi_first_node(&nodes);
-        }
-    tpi_ask(n_strays, tpi_wanted);
+    return count;
+}
+
+static void tpi_list(uintptr_t start, size_t n_pages) {
     for (size_t i = 0; i < n_pages; i++)
         tpi_pages[i] = (void *)(start + i * TPI_PAGE_BYTES);
-    return tpi_ask(n_pages, NULL) ? tpi_mark(n_pages, &nodes, strays) : n_strays;
+}
+
+size_t tpi_stragglers(uintptr_t start, size_t size, bool mixed, bool *strays) {
+    size_t n_pages = size / TPI_PAGE_BYTES, n_strays = 0;
+    for (size_t i = 0; i < n_pages; i++)
+        strays[i] = false;
+    tpi_list(start, n_pages);
+    if (!tpi_ask(n_pages, NULL) || tpi_mark(start, n_pages, mixed, strays) == 0) return 0;
+    for (size_t i = 0; i < n_pages; i++)
+        if (strays[i]) tpi_pages[n_strays++] = (void *)(start + i * TPI_PAGE_BYTES);
+    tpi_ask(n_strays, tpi_wanted);
+    tpi_list(start, n_pages);
+    return tpi_ask(n_pages, NULL) ? tpi_mark(start, n_pages, mixed, strays) : n_strays;
 }

@@ -9,8 +9,8 @@
 #define TPI_STRAGGLER_PAGES 512u
 
 /* Tries once more to move what is not on a node of the range's policy, and then says which pages still are
- * not: strays[i] for the i-th of at most TPI_STRAGGLER_PAGES pages. Returns how many. Uses static memory: one
- * mover at a time. */
-size_t tpi_stragglers(uintptr_t start, size_t size, bool *strays);
+ * not: strays[i] for the i-th of at most TPI_STRAGGLER_PAGES pages. `mixed`: the policy may change from page
+ * to page (tier_interleave.c). Returns how many. Uses static memory: one mover at a time. */
+size_t tpi_stragglers(uintptr_t start, size_t size, bool mixed, bool *strays);
 
 #endif

@@ -200,6 +200,6 @@ void *tpi_tier_resize(struct tpi_tier *tier, void *address, size_t old_size, siz
     return address;
 }
 
-void tpi_tier_drop_free(struct tpi_tier *tier) {
-    tpi_shrink(tier, 0);
+bool tpi_tier_drop_free(struct tpi_tier *tier) {
+    return tpi_shrink(tier, 0);
 }

@@ -107,7 +107,8 @@ void *tpi_tier_resize(struct tpi_tier *tier, void *address, size_t old_size, siz
 /* Leaves a note that the tier has failed for the reason in errno; only a process's first is kept. */
 void tpi_tier_note_failure(const struct tpi_tier *tier);
 
-/* Forgets the free runs, unmapping them: in a forked child they are still the parent's file. */
-void tpi_tier_drop_free(struct tpi_tier *tier);
+/* Forgets the free runs, unmapping them: in a forked child they are still the parent's file. True: there were
+ * some. */
+bool tpi_tier_drop_free(struct tpi_tier *tier);
 
 #endif

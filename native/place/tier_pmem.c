@@ -6,6 +6,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #include "held.h"
 #include "memkind.h"
@@ -28,13 +29,23 @@ static int tpi_open_nameless(const char *folder) {
     return fd;
 }
 
+/* Is it worth asking? What there is no room for would take all the room there is before it fails, and others
+ * would find the file system full meanwhile. */
+static bool tpi_may_have_room(int fd, size_t size) {
+    struct statfs about;
+    if (syscall(SYS_fstatfs, fd, &about) != 0 || about.f_blocks == 0) return true; /* or it has no bounds */
+    return size / (size_t)about.f_bsize <= about.f_bavail;
+}
+
 /* A nameless file with blocks behind every byte; -1: the folder has no room for it, or is gone. */
 static int tpi_file_of(const struct tpi_tier *tier, size_t size) {
     errno = ENOMEM;
     if (!tpi_data_size_allowed(tier->live_bytes)) return -1;
     errno = EFBIG;
-    int fd = tpi_file_size_allowed(size) ? tpi_open_nameless(tier->plan->folder) : -1;
-    int error = fd < 0 ? 0 : tp_raw_extend(fd, 0, size);
+    if (!tpi_file_size_allowed(size)) return -1;
+    int fd = tpi_open_nameless(tier->plan->folder);
+    if (fd < 0) return -1;
+    int error = tpi_may_have_room(fd, size) ? tp_raw_extend(fd, 0, size) : ENOSPC;
     if (error == 0) return fd;
     tp_raw_close(fd);
     errno = error;

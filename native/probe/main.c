@@ -38,7 +38,7 @@ static int tpi_read_options(struct tp_probe_options *options, int count, char **
                                                                                                        : 0;
 }
 
-int main(int argc, char **argv) {
+static int tpi_run(int argc, char **argv) {
     struct tp_probe_options options = {.threads = 1};
     if (argc < 2 || tpi_read_options(&options, argc - 2, argv + 2) != 0) return tpi_usage();
     if (strcmp(argv[1], "skid") == 0) return tp_probe_skid(&options);
@@ -47,4 +47,11 @@ int main(int argc, char **argv) {
     if (strcmp(argv[1], "random-read") != 0 || options.fast_bytes == 0 || options.slow_bytes == 0)
         return tpi_usage();
     return tp_probe_random_read(&options);
+}
+
+int main(int argc, char **argv) {
+    int status = tpi_run(argc, argv);
+    if (fflush(stdout) == 0 && !ferror(stdout)) return status;
+    perror("tierprof-probe: its result cannot be written");
+    return 1;
 }

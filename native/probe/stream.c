@@ -5,6 +5,7 @@
  */
 #include "probe.h"
 
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -108,10 +109,10 @@ int tp_probe_stream(const struct tp_probe_options *options) {
         cpu_ns += all[i].cpu_ns;
     }
     double seconds = (double)(tp_probe_clock_ns(CLOCK_MONOTONIC) - start_ns) * 1e-9;
-    printf("{\"kind\": \"%s\", \"threads\": %u, \"bytes\": %llu, \"seconds\": %.6f, \"cpu_seconds\": %.6f}\n",
-           tpi_way->name, options->threads,
-           (unsigned long long)(slices * TPI_SLICE_WORDS * sizeof(uint64_t) * tpi_way->transfers), seconds,
-           (double)cpu_ns * 1e-9);
+    uint64_t bytes = slices * TPI_SLICE_WORDS * sizeof(uint64_t) * tpi_way->transfers;
+    printf("{\"kind\": \"%s\", \"threads\": %u, \"bytes\": %" PRIu64
+           ", \"seconds\": %.6f, \"cpu_seconds\": %.6f}\n",
+           tpi_way->name, options->threads, bytes, seconds, (double)cpu_ns * 1e-9);
     for (unsigned i = 0; i < options->threads; i++)
         free(all[i].array);
     free(all);

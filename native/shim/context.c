@@ -6,7 +6,7 @@
 #include "../common/rawio.h"
 #include "cache.h"
 
-enum { TPI_TABLE_BYTES = TP_CONTEXT_SETS * TP_CONTEXT_WAYS * sizeof(struct tp_context) };
+enum { TPI_TABLE_BYTES = TP_CONTEXT_WAYS * sizeof(struct tp_context) << TP_CONTEXT_SET_BITS };
 
 uint32_t tp_context_generation = 1;
 uint64_t tp_context_links[1u << TPI_LINK_BITS];
@@ -52,13 +52,43 @@ static void tpi_learn_link(uintptr_t pc, uint16_t second) {
         __atomic_store_n(link, pc | (uint64_t)second << TPI_LINK_PC_BITS, __ATOMIC_RELAXED);
 }
 
-/* The newest of a set comes first; the other one is what is lost. */
-static struct tp_context *tpi_make_room(struct tp_context *set, const uintptr_t *hook, uint32_t *period) {
-    bool shared = tpi_context_matches(&set[0], hook) || tpi_context_matches(&set[1], hook);
-    *period = shared ? 1 : TP_CONTEXT_CHECKED;
-    set[1] = set[0];
-    if (shared) set[1].period = set[1].countdown = 1;
-    return &set[0];
+static bool tpi_may_witness(const struct tp_context *context, unsigned i) {
+    return context->witness_at == context->hook + 1 ||
+           context->witness_at == context->hook + context->words[i];
+}
+
+/* The first word in which two paths of one key differ, of those that are kept: until then their words lie at
+ * the same places. TP_CONTEXT_NEAR: none, or either has a witness already that is another word. */
+static unsigned tpi_witness(const struct tp_context *one, const struct tp_context *other) {
+    for (unsigned i = 0; i < TP_CONTEXT_NEAR && i < one->n_words && i < other->n_words; i++) {
+        if (one->words[i] != other->words[i]) break;
+        if (one->near[i] == other->near[i]) continue;
+        return tpi_may_witness(one, i) && tpi_may_witness(other, i) ? i : TP_CONTEXT_NEAR;
+    }
+    return TP_CONTEXT_NEAR;
+}
+
+static void tpi_set_witness(struct tp_context *context, unsigned i) {
+    context->ambiguous |= i == TP_CONTEXT_NEAR;
+    context->period = context->countdown = context->ambiguous ? 1 : TP_CONTEXT_CHECKED;
+    if (i == TP_CONTEXT_NEAR) return;
+    context->witness_at = context->hook + context->words[i];
+    context->witness = context->near[i];
+}
+
+/* Puts a new entry first in its set; the last one is what is lost. */
+static struct tp_context *tpi_put(struct tp_context *set, const struct tp_context *fresh) {
+    struct tp_context own = *fresh;
+    for (unsigned way = 0; way + 1 < TP_CONTEXT_WAYS; way++) {
+        struct tp_context *other = &set[way];
+        if (!tpi_context_has_key(other, own.hook)) continue;
+        unsigned witness = tpi_witness(&own, other);
+        tpi_set_witness(other, witness);
+        tpi_set_witness(&own, witness);
+    }
+    memmove(&set[1], &set[0], (TP_CONTEXT_WAYS - 1) * sizeof *set);
+    set[0] = own;
+    return set;
 }
 
 static bool tpi_have_table(struct tp_thread *self) {
@@ -79,23 +109,26 @@ struct tp_context *tp_context_learn(tp_guard *guard, const uintptr_t *hook, stru
     if (!own || backtrace.n_frames == 0 || trail.hook != hook || !tpi_have_table(self)) return NULL;
     tpi_learn_link(hook[1], trail.second);
     const uintptr_t *second_at = hook + (trail.second != 0 ? trail.second : 1);
-    uint32_t period;
+    struct tp_context fresh = {.hook = hook,
+                               .pc = hook[1],
+                               .second = *second_at,
+                               .second_at = second_at,
+                               .witness = hook[1],
+                               .witness_at = hook + 1,
+                               .generation = generation,
+                               .countdown = TP_CONTEXT_CHECKED,
+                               .period = TP_CONTEXT_CHECKED,
+                               .site = *site,
+                               .plain = site->number != TP_SITE_NONE && site->tier == 0 && !site->moves,
+                               .whole = trail.whole,
+                               .n_words = (uint8_t)(trail.whole ? trail.n_words : 0)};
+    memcpy(fresh.words, trail.words, fresh.n_words * sizeof fresh.words[0]);
+    for (unsigned i = 0; i < fresh.n_words && i < TP_CONTEXT_NEAR; i++)
+        fresh.near[i] = hook[fresh.words[i]];
+    fresh.check = tpi_sum(hook, fresh.words, fresh.n_words);
+    if (site->pool != 0 && tp_cache_get(guard) != NULL) fresh.bins = tp_slabs_bins(site->pool);
     struct tp_context *set = tpi_context_set(self, hook, tpi_context_second(self, hook));
-    struct tp_context *context = self->recent = tpi_make_room(set, hook, &period);
-    *context = (struct tp_context){.hook = hook,
-                                   .pc = hook[1],
-                                   .second = *second_at,
-                                   .second_at = second_at,
-                                   .generation = generation,
-                                   .countdown = period,
-                                   .period = period,
-                                   .site = *site,
-                                   .plain = site->number != TP_SITE_NONE && site->tier == 0 && !site->moves,
-                                   .whole = trail.whole,
-                                   .n_words = (uint8_t)(trail.whole ? trail.n_words : 0)};
-    memcpy(context->words, trail.words, context->n_words * sizeof context->words[0]);
-    context->check = tpi_sum(hook, context->words, context->n_words);
-    if (site->pool != 0 && tp_cache_get(guard) != NULL) context->bins = tp_slabs_bins(site->pool);
+    struct tp_context *context = self->recent = tpi_put(set, &fresh);
     self->pending.context_keys++;
     return context;
 }

@@ -1,7 +1,8 @@
 /* context.h - knows a call path again without unwinding it: by the hook's caller, the caller's own return
  * address where that lies at a fixed place, and the height of the stack (Mytkowicz et al., Inferred Call
- * Path Profiling, OOPSLA 2009: these identify a call path almost uniquely). An entry keeps the words of the
- * stack that the full unwinding followed: comparing them makes a hit certain.
+ * Path Profiling, OOPSLA 2009: these identify a call path almost uniquely). Paths that share a key are told
+ * apart by a witness, the first word of the stack in which they differ. An entry keeps which words of the
+ * stack the full unwinding followed: comparing them all makes a hit certain.
  *
  * Each thread has a table of its own, so that the height is an address and nothing is shared. What other
  * threads know would save one unwinding a key and thread.
@@ -11,24 +12,30 @@
 
 #include "sites.h"
 
-#define TP_CONTEXT_SETS 256u
-#define TP_CONTEXT_WAYS 2u
+#define TP_CONTEXT_SET_BITS 7
+#define TP_CONTEXT_WAYS 4u
+#define TP_CONTEXT_NEAR 4u
 #define TP_CONTEXT_CHECKED 64u /* one of so many hits of a small allocation is compared word by word */
 
 struct tp_context {
     const uintptr_t *hook; /* NULL: free */
-    uintptr_t pc, second;
-    const uintptr_t *second_at; /* where on the stack `second` was; that of `pc` if the place is not known */
-    const uint16_t *bins;       /* of the site's pool, by class; NULL: the site is not on */
+    uintptr_t pc, second, witness;
+    /* Where on the stack they were; the place of `pc` where it is not known, or not needed. */
+    const uintptr_t *second_at, *witness_at;
+    const uint16_t *bins; /* of the site's pool, by class; NULL: the site is not on */
     uint32_t generation;
-    uint32_t countdown, period; /* hits until the next comparison; period 1: another path has the same key */
+    uint32_t countdown, period; /* hits until the next comparison; 1 where no witness could be found */
     struct tp_site site;
     uint64_t check; /* over the words */
     uint8_t n_words;
-    bool plain; /* under the plan its allocations are the C library's, and nobody asks for them */
-    bool whole; /* false: there are more words than fit, and a hit is never certain */
+    bool ambiguous; /* another path has the same key, and there is no witness */
+    bool plain;     /* under the plan its allocations are the C library's, and nobody asks for them */
+    bool whole;     /* false: there are more words than fit, and a hit is never certain */
     uint16_t words[TP_TRAIL_WORDS];
+    uintptr_t near[TP_CONTEXT_NEAR]; /* what the first of them were */
 } __attribute__((aligned(256)));
+
+_Static_assert(sizeof(struct tp_context) == 256, "an entry is found by a shift");
 
 extern uint32_t tp_context_generation;
 
@@ -54,19 +61,24 @@ static inline uintptr_t tpi_context_second(const struct tp_thread *self, const u
 static inline struct tp_context *tpi_context_set(const struct tp_thread *self, const uintptr_t *hook,
                                                  uintptr_t second) {
     uint64_t hash = (hook[1] + 3 * second + 5 * (uintptr_t)hook) * TPI_CONTEXT_FACTOR;
-    return &self->contexts[(hash >> 56) * TP_CONTEXT_WAYS];
+    return &self->contexts[(hash >> (64 - TP_CONTEXT_SET_BITS)) * TP_CONTEXT_WAYS];
 }
 
-/* The place of the second address is on the thread's own stack, above the hook's frame. */
-static inline bool tpi_context_matches(const struct tp_context *context, const uintptr_t *hook) {
+/* The places are on the thread's own stack, above the hook's frame. */
+static inline bool tpi_context_has_key(const struct tp_context *context, const uintptr_t *hook) {
     return context->hook == hook && context->pc == hook[1] && *context->second_at == context->second &&
            context->generation == __atomic_load_n(&tp_context_generation, __ATOMIC_RELAXED);
 }
 
+static inline bool tpi_context_matches(const struct tp_context *context, const uintptr_t *hook) {
+    return tpi_context_has_key(context, hook) && *context->witness_at == context->witness;
+}
+
 static inline struct tp_context *tpi_context_find(struct tp_thread *self, const uintptr_t *hook) {
     struct tp_context *context = tpi_context_set(self, hook, tpi_context_second(self, hook));
-    if (!tpi_context_matches(context, hook) && !tpi_context_matches(++context, hook)) return NULL;
-    return self->recent = context;
+    for (unsigned way = 0; way < TP_CONTEXT_WAYS; way++, context++)
+        if (tpi_context_matches(context, hook)) return self->recent = context;
+    return NULL;
 }
 
 /* The entry of the call path that leads to the hook whose frame is given: the same key, and mostly the same

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -208,6 +209,26 @@ TPI_HOOK int madvise(void *address, size_t size, int advice) {
 /* As madvise. */
 TPI_HOOK int mprotect(void *address, size_t size, int prot) {
     return tp_track_mprotect(address, size, prot);
+}
+
+/* Records nothing: memory of a shared tier has no faults that a program could serve. */
+TPI_HOOK int ioctl(int fd, unsigned long request, ...) {
+    va_list rest;
+    va_start(rest, request);
+    void *argument = va_arg(rest, void *);
+    va_end(rest);
+    return tp_track_ioctl(fd, request, argument);
+}
+
+/* As mmap and munmap. The C library's own heap grows without it. */
+TPI_HOOK void *sbrk(intptr_t increment) {
+    return tp_track_sbrk(increment, tp_real.sbrk);
+}
+
+/* The C library's other name for it, which tcmalloc's own sbrk calls. */
+void *__sbrk(intptr_t increment);
+TPI_HOOK void *__sbrk(intptr_t increment) {
+    return tp_track_sbrk(increment, tp_real.__sbrk);
 }
 
 /* Afterwards another object may be loaded where one was, and its instructions mean other stacks. */

@@ -33,6 +33,9 @@
       (old, old_size, size, flags, to))                                                                      \
     X(OPTIONAL, int, madvise, (void *address, size_t size, int advice), (address, size, advice))             \
     X(OPTIONAL, int, mprotect, (void *address, size_t size, int prot), (address, size, prot))                \
+    X(OPTIONAL, int, ioctl, (int fd, unsigned long request, void *argument), (fd, request, argument))        \
+    X(OPTIONAL, void *, sbrk, (intptr_t increment), (increment))                                             \
+    X(OPTIONAL, void *, __sbrk, (intptr_t increment), (increment))                                           \
     X(OPTIONAL, int, dlclose, (void *handle), (handle))
 
 /* The next functions behind the hooks. Callable at any time: before resolution they lead to the stand-ins. */

@@ -12,9 +12,9 @@
     X(plan, "TIERPROF_PLAN", TEXT, "", "binary plan; without it nothing is placed")                          \
     X(threshold_bytes, "TIERPROF_THRESHOLD", BYTES, 4096,                                                    \
       "allocations of at least this are tracked one by one")                                                 \
-    X(small_period_bytes, "TIERPROF_SMALL_PERIOD", BYTES, 512 * 1024,                                        \
+    X(small_period_bytes, "TIERPROF_SMALL_PERIOD", BYTES, 128 * 1024,                                        \
       "mean bytes between sampled smaller allocations; 0: none")                                             \
-    X(small_site_bytes, "TIERPROF_SMALL_SITE", BYTES, 2ull << 20,                                            \
+    X(small_site_bytes, "TIERPROF_SMALL_SITE", BYTES, 512 * 1024,                                            \
       "live bytes of small allocations from which a site gets memory of its own while recording; 0: never")  \
     X(max_bytes, "TIERPROF_MAX_BYTES", BYTES, 4ull << 30, "limit of one process's record file")              \
     X(engine, "TIERPROF_ENGINE", BYTES, 0, "1: the exact engine runs the process, and is told of allocations")

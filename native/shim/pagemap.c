@@ -88,6 +88,22 @@ void tp_pagemap_set_bin(uintptr_t slab, uint16_t bin) {
     __atomic_store_n(&bins[slab >> TPI_SLAB_SHIFT & (TPI_LEAF_SLABS - 1)], bin, __ATOMIC_RELEASE);
 }
 
+uintptr_t tp_pagemap_tier_end(uintptr_t address, uintptr_t end) {
+    const uintptr_t page_bytes = 1u << TPI_PAGE_SHIFT, leaf_bytes = page_bytes << TPI_LEAF_SHIFT;
+    unsigned tier = tp_pagemap_tier(address);
+    uintptr_t at = (address & ~(page_bytes - 1)) + page_bytes; /* never back, whatever another thread does */
+    while (at < end) {
+        const uint8_t *leaf = tp_pagemap_leaf(at);
+        uintptr_t leaf_end = (at | (leaf_bytes - 1)) + 1;
+        if (leaf_end > end) leaf_end = end;
+        if (leaf == NULL && tier != 0) return at;
+        if (leaf == NULL) at = leaf_end;
+        for (; at < leaf_end; at += page_bytes)
+            if (tpi_pagemap_byte(leaf, at) >> TPI_TIER_SHIFT != tier) return at;
+    }
+    return end;
+}
+
 int tp_pagemap_set_tier(uintptr_t address, size_t size, unsigned tier) {
     const uintptr_t page_bytes = 1u << TPI_PAGE_SHIFT;
     for (uintptr_t at = address & ~(page_bytes - 1); at < address + size; at += page_bytes) {

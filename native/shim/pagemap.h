@@ -69,6 +69,10 @@ static inline unsigned tp_pagemap_tier(uintptr_t address) {
     return tp_pagemap_get(address) >> TPI_TIER_SHIFT;
 }
 
+/* The end of the run of pages from `address` on that are in one tier, or `end`. Address space that a program
+ * only sets aside may be of terabytes: what has no leaf is passed over leaf by leaf. Async-signal-safe. */
+uintptr_t tp_pagemap_tier_end(uintptr_t address, uintptr_t end);
+
 /* Counts a tracked start at `address` in, or out. Returns 0, or -1 without memory. */
 int tp_pagemap_add_start(uintptr_t address);
 void tp_pagemap_remove_start(uintptr_t address);

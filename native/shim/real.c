@@ -91,6 +91,28 @@ static int tpi_early_mprotect(void *address, size_t size, int prot) {
     return (int)syscall(SYS_mprotect, address, size, prot);
 }
 
+static int tpi_early_ioctl(int fd, unsigned long request, void *argument) {
+    return (int)syscall(SYS_ioctl, fd, request, argument);
+}
+
+/* What glibc and its kin know of the break. */
+extern void *__curbrk __attribute__((weak));
+
+static void *tpi_early_sbrk(intptr_t increment) {
+    char *old = (char *)(&__curbrk != NULL && __curbrk != NULL ? __curbrk : (void *)syscall(SYS_brk, 0));
+    if (increment == 0) return old;
+    if (&__curbrk != NULL && (void *)syscall(SYS_brk, old + increment) == old + increment) {
+        __curbrk = old + increment;
+        return old;
+    }
+    errno = ENOMEM;
+    return (void *)-1;
+}
+
+static void *tpi_early___sbrk(intptr_t increment) {
+    return tpi_early_sbrk(increment);
+}
+
 static int tpi_early_dlclose(void *handle) {
     return 0;
 }

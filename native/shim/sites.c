@@ -192,6 +192,7 @@ static uint16_t tpi_pool_of(tp_guard *guard, struct tp_hash128 key, const struct
 static struct tp_site tpi_number(tp_guard *guard, const struct tpi_named_stack *stack) {
     struct tp_site site = {.number = TP_SITE_NONE};
     site.tier = (uint8_t)tp_place_tier_of(stack->key.hi, stack->key.lo, &site.named);
+    site.allocator = stack->allocator != TP_ALLOCATOR_NONE;
     site.moves = tp_place_moves(stack->key.hi, stack->key.lo);
     struct tpi_key_entry *entry = tpi_key_entry(stack->key);
     if (entry == NULL) return site;

@@ -8,9 +8,10 @@
 struct tp_site {
     uint32_t number; /* TP_SITE_NONE: could not be numbered */
     uint8_t tier;
-    bool named;    /* by the plan */
-    uint16_t pool; /* of its small objects; 0: it is not on */
-    bool moves;    /* so that each of its objects needs pages of its own */
+    bool named;     /* by the plan */
+    uint16_t pool;  /* of its small objects; 0: it is not on */
+    bool allocator; /* one that is linked into the program maps it, for objects of its own */
+    bool moves;     /* so that each of its objects needs pages of its own */
 };
 
 struct tp_site tp_site_of(tp_guard *guard, const struct tp_backtrace *backtrace);

@@ -36,14 +36,16 @@ size_t tp_track_usable_size(void *address);
 
 void *tp_track_mmap(void *address, size_t size, int prot, int flags, int fd, off_t offset);
 int tp_track_munmap(void *address, size_t size);
+void *tp_track_sbrk(intptr_t increment, void *(*real)(intptr_t));
 int tp_track_madvise(void *address, size_t size, int advice);
 int tp_track_mprotect(void *address, size_t size, int prot);
+int tp_track_ioctl(int fd, unsigned long request, void *argument);
 void *tp_track_mremap(void *old, size_t old_size, size_t size, int flags, void *to);
 
 /* Is it neither tracked nor the next sample? */
 static inline bool tpi_track_below(size_t size, size_t limit) {
     struct tp_thread *self = &tp_self;
-    int64_t left = self->small_left - (int64_t)size;
+    int64_t left = (int64_t)((uint64_t)self->small_left - size); /* of the most absurd sizes, too */
     if (__builtin_expect(size >= limit || left < 0, 0)) return false;
     self->small_left = left;
     return true;

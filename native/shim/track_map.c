@@ -90,14 +90,14 @@ void tpi_cancel_ending(tp_guard *guard, const struct tpi_ending *ending) {
 }
 
 /* Memory that placement may move: private, of no file, not code, and not a stack that grows. */
-static bool tpi_placeable(int prot, int flags) {
-    return (flags & (MAP_ANONYMOUS | MAP_PRIVATE | MAP_GROWSDOWN | MAP_STACK | MAP_HUGETLB)) ==
+static bool tpi_placeable(size_t size, int prot, int flags) {
+    return tp_place_is_memory(size) &&
+           (flags & (MAP_ANONYMOUS | MAP_PRIVATE | MAP_GROWSDOWN | MAP_STACK | MAP_HUGETLB)) ==
                (MAP_ANONYMOUS | MAP_PRIVATE) &&
            (prot & PROT_EXEC) == 0;
 }
 
-/* The stack and the site of a mapping. False: it is not tracked. */
-static bool tpi_site(tp_guard *guard, size_t size, struct tp_site *site) {
+bool tpi_map_site(tp_guard *guard, size_t size, struct tp_site *site) {
     struct tp_backtrace backtrace;
     if (size < tp_options.threshold_bytes) return false;
     tp_unwind(guard, &backtrace);
@@ -107,22 +107,23 @@ static bool tpi_site(tp_guard *guard, size_t size, struct tp_site *site) {
     return true;
 }
 
-/* Readable, writable and with its memory reserved: what a file can stand in for. */
-static bool tpi_plain(int prot, int flags) {
-    return prot == (PROT_READ | PROT_WRITE) && (flags & (MAP_NORESERVE | MAP_LOCKED)) == 0;
+/* Readable, writable and with its memory reserved: what a file can stand in for. Allocators reserve none for
+ * what they will use all the same. */
+static bool tpi_plain(int prot, int flags, const struct tp_site *site) {
+    int unfit = site->allocator ? MAP_LOCKED : MAP_LOCKED | MAP_NORESERVE;
+    return prot == (PROT_READ | PROT_WRITE) && (flags & unfit) == 0;
 }
 
-/* Takes over a mapping that is there. What is still tracked in its range was unmapped behind the hooks' back.
- */
-static void tpi_adopt(tp_guard *guard, struct tp_map *map, struct tp_site site, int prot, int flags) {
+/* What is still tracked in its range was unmapped behind the hooks' back. */
+void tpi_map_adopt(tp_guard *guard, struct tp_map *map, struct tp_site site, int prot, int flags) {
     struct tpi_ending unnoticed;
     tpi_begin_ending(guard, map->start, map->end, &unnoticed);
     tpi_finish_ending(guard, &unnoticed);
     uint64_t now_ns = tp_now_ns();
     map->site = site.number;
-    if (tpi_placeable(prot, flags) && tp_place_active()) {
+    if (tp_place_active() && tpi_placeable(map->end - map->start, prot, flags)) {
         map->tier = (uint8_t)tp_place_map(site.tier, (void *)map->start, map->end - map->start,
-                                          tpi_plain(prot, flags));
+                                          tpi_plain(prot, flags, &site));
         map->placed = true;
         guard->self->pending.unnamed += !site.named;
     }
@@ -138,7 +139,7 @@ static void *tpi_mmap(tp_guard *guard, void *address, size_t size, int prot, int
     struct tp_timing timing = tp_timing_begin(guard);
     struct tp_site site;
     struct tpi_ending replaced = {.tracked = false};
-    bool tracked = tpi_site(guard, size, &site);
+    bool tracked = tpi_map_site(guard, size, &site);
     bool replaces = (flags & MAP_FIXED) != 0;
     uintptr_t start = (uintptr_t)address;
     if (replaces) tpi_begin_ending(guard, start, tpi_page_end(start + size), &replaced);
@@ -156,7 +157,7 @@ static void *tpi_mmap(tp_guard *guard, void *address, size_t size, int prot, int
     start = (uintptr_t)mapped;
     struct tp_map map = {
         .start = start, .end = tpi_page_end(start + size), .file = (flags & MAP_ANONYMOUS) == 0};
-    if (tracked) tpi_adopt(guard, &map, site, prot, flags);
+    if (tracked) tpi_map_adopt(guard, &map, site, prot, flags);
     tp_timing_end(guard, &timing);
     return mapped;
 }
@@ -247,7 +248,7 @@ static void *tpi_mremap(tp_guard *guard, void *old, size_t old_size, size_t size
     if (replaces) tpi_tear(guard, to, size);
     if (tp_place_shares(old, old_size > 0 ? old_size : 1))
         return tpi_remap(guard, old, old_size, size, flags, to);
-    bool tracked = !moves && tpi_site(guard, size, &site);
+    bool tracked = !moves && tpi_map_site(guard, size, &site);
     if (moves) tpi_begin_ending(guard, start, tpi_page_end(start + old_size), &moved);
     if (replaces) tpi_begin_ending(guard, target, tpi_page_end(target + size), &replaced);
     errno = guard->saved_errno;
@@ -267,7 +268,7 @@ static void *tpi_mremap(tp_guard *guard, void *old, size_t old_size, size_t size
     start = (uintptr_t)mapped;
     struct tp_map map = {.start = start, .end = tpi_page_end(start + size)};
     if (moved.last.n_pieces > 0) tpi_move(guard, &moved, start, size);
-    if (tracked) tpi_adopt(guard, &map, site, PROT_NONE, 0);
+    if (tracked) tpi_map_adopt(guard, &map, site, PROT_NONE, 0);
     return mapped;
 }
 

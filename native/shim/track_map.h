@@ -4,6 +4,7 @@
 
 #include "../common/records.h"
 #include "maps.h"
+#include "sites.h"
 
 static inline uintptr_t tpi_page_end(uintptr_t address) {
     const uintptr_t page_bytes = 4096;
@@ -30,6 +31,12 @@ void tpi_ask_pieces(tp_guard *guard, const struct tp_map_pieces *pieces, uint64_
 
 void tpi_map_record(tp_guard *guard, enum tp_record_type type, const struct tp_map *map, uint64_t time_ns,
                     uint16_t flags, uint32_t aux);
+
+/* The stack and the site of a mapping. False: it is not tracked. */
+bool tpi_map_site(tp_guard *guard, size_t size, struct tp_site *site);
+
+/* Takes over a mapping that is there. */
+void tpi_map_adopt(tp_guard *guard, struct tp_map *map, struct tp_site site, int prot, int flags);
 
 /* The program's munmap, and its mremap of a range that a shared tier has a part of. */
 int tpi_munmap(tp_guard *guard, void *address, size_t size);

@@ -16,9 +16,9 @@
 
 enum {
     TPI_PAGE = 4096,
-    TPI_PAGES_A_CALL = 4096, /* of mincore */
-    TPI_NODES = 64,          /* others are not told apart */
-    TPI_BATCH = 128, /* pages that are looked at together: arrays of them are on the program's stack */
+    TPI_PAGES_A_CALL = 512, /* of mincore, whose answer is on the program's stack, too */
+    TPI_NODES = 64,         /* others are not told apart */
+    TPI_BATCH = 128,        /* pages that are looked at together: arrays of them are on the program's stack */
 };
 
 #define TPI_PAGEMAP_PRESENT (1ull << 63)
@@ -199,10 +199,7 @@ static void tpi_tell(tp_guard *guard, const struct tp_where_range *range) {
     while (part.start < end) {
         part.tier = tp_pagemap_tier(part.start);
         part.kind = tp_place_tier_kind(part.tier);
-        part.end = (part.start / TPI_PAGE + 1) * TPI_PAGE;
-        while (part.end < end && tp_pagemap_tier(part.end) == part.tier)
-            part.end += TPI_PAGE;
-        if (part.end > end) part.end = end;
+        part.end = tp_pagemap_tier_end(part.start, end);
         uint64_t most = (uint64_t)((__uint128_t)TP_WHERE_PAGES * (part.end - part.start) / range->size);
         tpi_tell_part(guard, range, &part, most > 0 ? most : 1);
         part.start = part.end;

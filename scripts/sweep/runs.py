@@ -16,6 +16,7 @@ from typing import Any
 
 from entries import Entry
 
+from tierprof.base.errors import TraceError
 from tierprof.base.native import native_path
 from tierprof.placer.enforce import enforcement_env, plan_for_run
 from tierprof.profiler.launch import LaunchOptions, program_environment
@@ -128,9 +129,13 @@ def _served(counters: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
 
 
 def _counters(entry: Entry, folder: Path) -> list[Mapping[str, Any]]:
-    """Of each process; by the command line of all in one."""
+    """Of each process; by the command line of all in one. One that was killed as it began has none."""
     if not entry.whole:
-        return [read_counters(path) for path in (folder / "raw").glob("counters.*.bin")]
+        found = []
+        for path in (folder / "raw").glob("counters.*.bin"):
+            with contextlib.suppress(TraceError):
+                found.append(read_counters(path))
+        return found
     meta = folder / "trace/meta.json"
     return [json.loads(meta.read_text(encoding="utf-8"))["counters"]] if meta.exists() else []  # without one tierprof has printed why
 

@@ -42,6 +42,7 @@ def notes_of(raw: Path) -> list[str]:
         "signal_waits",
         "signal_pending",
         "signal_descriptor",
+        "signal_traced",
         "place_system_calls",
         "place_seccomp",
     ],
@@ -67,6 +68,18 @@ def test_a_program_that_takes_sigtrap_from_a_descriptor_ends_emulation(
 ) -> None:
     run = run_shim(compile_program("signal_descriptor"), env=emulating)
     assert notes_of(run.raw) == ["no more delay: the program takes SIGTRAP from a signalfd"]
+
+
+def test_a_program_that_has_itself_traced_ends_emulation_and_so_does_being_traced(
+    emulating: Mapping[str, str], compile_program: Callable[..., Path], run_shim: Callable[..., Any]
+) -> None:
+    run = run_shim(compile_program("signal_traced"), env=emulating)
+    # THEN each child says so that lets itself be traced, and what is executed in the second finds that it is
+    assert sorted(notes_of(run.raw)) == [
+        "no delay in emulated tiers: a debugger traces this process, and would stop at each sample",
+        "no more delay: a debugger traces this process",
+        "no more delay: a debugger traces this process",
+    ]
 
 
 def test_a_filter_that_kills_is_not_provoked(

@@ -173,9 +173,29 @@ def test_call_paths_with_the_same_key_are_told_apart(compile_program: CompilePro
     sites = {(int(row["site"]), int(row["size"])) for row in births}
     assert len(sites) == 2 and len({site for site, _ in sites}) == 2
     assert [int((births["size"] == size).sum()) for size in (8192, 12288)] == [TWINS, TWINS]
-    assert process.counters["context_mismatches"] >= TWINS
+    assert 1 <= process.counters["context_mismatches"] <= 4  # from the first confusion on a word of the stack tells them apart
     # AND of its small ones, all but the one that was the sample
     assert set(totals(process.records).values()) == {(TWINS - 1, (TWINS - 1) * 64), (TWINS - 1, (TWINS - 1) * 192)}
+
+
+def test_a_plan_alone_passes_on_what_it_does_not_name(
+    compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw, tmp_path: Path
+) -> None:
+    # GIVEN two call paths that share a key, a plan that names one of them, and no recording
+    program = compile_program("small_plain")
+    [recorded] = read_raw(run_shim(program).raw)
+    births = np.sort(recorded.records[(recorded.records["type"] == ALLOC) & (recorded.records["size"] == 8192)], order="time_ns")
+    key = recorded.meta.sites[int(births["site"][0])].key
+    folder = tmp_path / "memory"
+    folder.mkdir()
+    plan = Plan((TierSpec("dram"), TierSpec("slow", "pmem", folder=folder)), "dram", (PlannedObject(key, "slow"),))
+    file = tmp_path / "plan.bin"
+    file.write_bytes(plan_bytes(plan, {}))
+    # WHEN they allocate in turn, often enough for the shim to know them by their keys
+    raw, completed = run_shim(program, str(folder), env={"TIERPROF_PLAN": str(file), "TIERPROF_DIR": ""})
+    # THEN every block of the one is in its tier, and no block of the other
+    assert (completed.returncode, completed.stdout) == (0, b"500 0\n")
+    assert list(raw.iterdir()) == []
 
 
 def test_a_call_path_is_unwound_once(compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw) -> None:

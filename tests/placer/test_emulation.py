@@ -19,7 +19,7 @@ from tierprof.base.schema import RECIPES
 from tierprof.placer import emulation
 from tierprof.placer.achieved import counters_of, total
 from tierprof.placer.binary import write_plan, write_recipes
-from tierprof.placer.emulation import ProbeRun, achieved_on_average, calibrate, compare, prepared_probe, search
+from tierprof.placer.emulation import ProbeRun, achieved_on_average, calibrate, compare, find, prepared_probe, search
 from tierprof.placer.plan import Plan, PlannedObject
 from tierprof.placer.tiers import TierSpec
 from tierprof.profiler import session
@@ -314,6 +314,21 @@ def test_the_delay_lies_between_what_one_thread_needs_and_what_a_crowd_needs(mon
     ratio = search(2.0, lambda tried: achieved_on_average(Crowded(), tried))  # type: ignore[arg-type]
     # THEN neither is far off
     assert 0.9 * ratio < 1.0 < 1.1 * ratio
+
+
+def test_a_check_that_finds_the_factor_missed_leads_to_another_search() -> None:
+    # GIVEN a machine that is disturbed at first: the same delay seems to do more than it will
+    class Disturbed:
+        made = 0
+
+        def runs(self, delay_ratio: float, *, count: int = 2, threads: int = 1) -> list[ProbeRun]:
+            Disturbed.made += 1
+            return [probe_run(100.0 * (1 + delay_ratio * (1.5 if Disturbed.made <= 4 else 1.0)))] * count
+
+    # THEN what is kept is near what was asked for all the same, and it is what the last check found
+    found = find(Disturbed(), 2.5, "here")  # type: ignore[arg-type]
+    assert found.achieved == pytest.approx(2.5, rel=0.1)
+    assert found.achieved == pytest.approx(1 + found.delay_ratio)
 
 
 def test_delays_without_effect_are_told() -> None:

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tierprof.base.schema import RECIPES
 from tierprof.placer.achieved import counters_of
-from tierprof.placer.binary import plan_bytes, recipes_bytes, tier_order
+from tierprof.placer.binary import tier_order
 from tierprof.placer.plan import Plan
 from tierprof.placer.tiers import TierSpec, parse_tier
 
@@ -60,9 +59,8 @@ class Lab:
 
     def __init__(self, folder: Path, shim: Path, folders: Mapping[str, Path], names: set[str]) -> None:
         self.folder, self.shim, self.folders = folder, shim, folders
-        self.pool = ThreadPoolExecutor(os.cpu_count())
+        self.pool = ThreadPoolExecutor(2 * (os.cpu_count() or 1))  # most of them wait most of the time
         (folder / "programs").mkdir()
-        (folder / "recipes.bin").write_bytes(recipes_bytes(RECIPES.empty_table()))
         wanted = [hazards.HAZARDS[name] for name in sorted(names) if hazards.missing_compiler(hazards.HAZARDS[name]) is None]
         self.programs = hazards.build_all(wanted, folder / "programs")
         self.runs: dict[tuple[str, str], Future[Run]] = {}
@@ -76,16 +74,10 @@ class Lab:
     def _run(self, name: str, backend: str) -> Run:
         folder = self.folder / backend / name
         folder.mkdir(parents=True)
-        environment, plan = {}, None
-        if backend != "alone":
-            environment = {"LD_PRELOAD": str(self.shim), "TIERPROF_DIR": str(folder / "raw")}
-            (folder / "raw").mkdir()
+        program = self.programs[name]
         with tempfile.TemporaryDirectory(dir=self.folders.get(backend, folder), ignore_cleanup_errors=True) as memory:
-            if backend in TIERS:
-                plan = _plan(backend, Path(memory))
-                (folder / "plan.bin").write_bytes(plan_bytes(plan, {"slow": 1.0}))
-                environment |= {"TIERPROF_PLAN": str(folder / "plan.bin"), "TIERPROF_RECIPES": str(self.folder / "recipes.bin")}
-            program = self.programs[name]
+            plan = _plan(backend, Path(memory)) if backend in TIERS else None
+            environment = {} if backend == "alone" else hazards.under_shim(self.shim, folder, plan)
             outcome = hazards.run(hazards.HAZARDS[name], program, folder, {**environment, "HAZARD_FOLDER": memory})
         served = [] if plan is None else _served(folder / "raw", plan)
         shutil.rmtree(folder, ignore_errors=True)

@@ -140,6 +140,27 @@ def test_a_call_is_found_by_its_line_where_the_function_grew(tmp_path: Path) -> 
     assert len(match.anew) == 2
 
 
+def test_sites_in_a_library_that_was_built_anew_are_found(tmp_path: Path) -> None:
+    # GIVEN a program whose arrays a library of its own makes, and the same program with another build of the library
+    def both(name: str, more: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        library, main = SOURCE.replace("MORE", more).split("int main")
+        (folder / "arrays.c").write_text(library)
+        (folder / "prog.c").write_text("#include <stddef.h>\nchar *left(void);\nchar *right(void);\nint main" + main)
+        command = ["gcc", "-g", "-O2", "-Wl,--build-id", "-Wl,-rpath,$ORIGIN"]
+        subprocess.run([*command, "-shared", "-fPIC", "arrays.c", "-o", "libarrays.so"], check=True, cwd=folder)
+        subprocess.run([*command, "prog.c", "-o", "prog", "-L.", "-larrays"], check=True, cwd=folder)
+        return folder / "prog"
+
+    first, second = both("one", ""), both("two", MORE)
+    plan = plan_of(record(first, tmp_path / "old.trace"))
+    # WHEN the plan is matched to the second THEN the sites have the keys that they really have there
+    match = match_plan(plan, second)
+    assert {own.site for own in match.plan.objects} == set(keys_by_size(record(second, tmp_path / "new.trace")).values())
+    assert (len(match.anew), len(match.lost)) == (2, 0)
+
+
 def test_objects_without_frames_are_taken_to_be_as_they_were(tmp_path: Path) -> None:
     plan = plan_of(record(build(tmp_path / "one", ""), tmp_path / "trace"))
     bare = replace(plan, objects=tuple(replace(own, frames=()) for own in plan.objects))

@@ -35,7 +35,7 @@ def test_the_hot_array_is_brought_in_and_makes_room_for_the_next(
         "--plan",
         str(tmp_path / "plan"),
         "--online",
-        "--interval",
+        "--every",
         "200ms",
         "--stay",
         "300ms",

@@ -438,6 +438,20 @@ def test_a_full_folder_spills_instead_of_killing(
     assert slow["peak_bytes"] == slow["total_bytes"]
 
 
+def test_what_is_freed_is_used_again(tiny_folder: Path, compile_program: Callable[..., Path], run_placed: RunPlaced) -> None:
+    # GIVEN a file system of 16 MiB, of which the plan may use half
+    tier = TierSpec("slow", "pmem", folder=tiny_folder, capacity_bytes=8 * MIB)
+    # WHEN a program allocates and maps 280 MiB each, at most one object of 7 MiB at a time
+    run = run_placed(compile_program("place_reuse"), plan=everything_in(tier))
+    # THEN all of it was in the tier
+    assert (run.output, run.status) == ("good 140\n", 0)
+    slow = run.tiers.loc["slow"]
+    assert slow["spilled_allocations"] == 0
+    assert slow["live_bytes"] < MIB
+    assert slow["total_bytes"] >= 560 * MIB
+    assert slow["peak_bytes"] <= 8 * MIB
+
+
 def test_a_program_whose_files_may_not_grow_goes_on(
     tmp_path: Path, compile_program: Callable[..., Path], run_shim: Callable[..., Any], tier_of: Callable[[str], TierSpec]
 ) -> None:

@@ -19,18 +19,18 @@ PLAN = Plan((DRAM, SLOW, CXL), "dram")
 
 
 def tiers(**slow: object) -> pd.DataFrame:
-    row = {"allocations": 0, "peak_bytes": 0, "spilled_allocations": 0, "spilled_bytes": 0}
+    row = {"allocations": 0, "peak_of_one_bytes": 0, "spilled_allocations": 0, "spilled_bytes": 0}
     rows = [{"tier": tier.name, "capacity_bytes": float(tier.capacity_bytes or "nan"), **row} for tier in PLAN.tiers]
     return pd.DataFrame([own | slow if own["tier"] == "slow" else own for own in rows]).set_index("tier")
 
 
 NOTHING = Evidence(tiers())
-FULL = replace(NOTHING, tiers=tiers(peak_bytes=8 * MIB, spilled_allocations=3, spilled_bytes=6 * MIB))
+FULL = replace(NOTHING, tiers=tiers(peak_of_one_bytes=8 * MIB, spilled_allocations=3, spilled_bytes=6 * MIB))
 
 
 def row(tier: str | None, planned: str = "slow", **more: object) -> dict[str, Any]:
     sizes = {"peak_bytes": 2 * MIB, "astray_bytes": 0.0, "absent_bytes": 0.0}
-    return {"site": SITE, "planned": planned, "tier": tier, **sizes, **more}
+    return {"site": SITE, "planned": planned, "tier": tier, "as_planned": tier == planned, **sizes, **more}
 
 
 @pytest.mark.parametrize(
@@ -71,10 +71,17 @@ def row(tier: str | None, planned: str = "slow", **more: object) -> dict[str, An
             "1.0MiB found elsewhere: the kernel put pages on another node, since the tier's policy prefers its node and does not insist",
         ),
         (
-            row("slow", absent_bytes=MIB),
+            row("slow", as_planned=False, absent_bytes=MIB),
             replace(NOTHING, inherited_bytes={SITE: 2 * MIB}),
-            "1.0MiB never touched, or given back; forked children held 2.0MiB of it, as copies of their own where they wrote",
+            "1.0MiB never touched, or given back; forked children held 2.0MiB of it, too",
         ),
+        (row("slow"), replace(NOTHING, inherited_bytes={SITE: 2 * MIB}), ""),
+        (
+            row("slow"),
+            replace(NOTHING, small_bytes={SITE: 5.0 * MIB}, threshold_bytes=4096),
+            "those smaller than 4.0KiB (5.0MiB, estimated) stay in the C library's heap",
+        ),
+        (row("dram", planned="dram"), replace(NOTHING, small_bytes={SITE: 5.0 * MIB}, threshold_bytes=4096), ""),
     ],
 )
 def test_a_difference_has_its_reason(found: dict, evidence: Evidence, reason: str) -> None:
@@ -83,6 +90,6 @@ def test_a_difference_has_its_reason(found: dict, evidence: Evidence, reason: st
 
 def test_a_tier_without_a_limit_that_spilled_had_no_memory() -> None:
     plan = replace(PLAN, tiers=(DRAM, replace(SLOW, capacity_bytes=None), CXL))
-    spilled = tiers(peak_bytes=MIB, spilled_allocations=1, spilled_bytes=MIB, capacity_bytes=float("nan"))
+    spilled = tiers(peak_of_one_bytes=MIB, spilled_allocations=1, spilled_bytes=MIB, capacity_bytes=float("nan"))
     reason = "slow had no memory left (1.0MiB held): 1 allocations (1.0MiB) of all objects went on"
     assert reason_of(row("dram"), plan, replace(NOTHING, tiers=spilled)) == reason

@@ -172,11 +172,11 @@ def test_any_moves_leave_each_byte_in_the_tier_that_it_went_to_last(steps: list[
     # GIVEN one allocation of eight bytes, and moves of parts of it, one every ten nanoseconds
     parts = [moved(10 * place, low, min(size, 8 - low), tier) for place, (low, size, tier) in enumerate(steps, 1)]
     table = match_records(np.concatenate((records((ALLOC, 1, 0, 8), (FREE, 200, 0, 0)), *parts)))
-    for now in range(1, 200, 10):
+    rows = table[["address", "size_bytes", "birth_ns", "death_ns", "tier"]].astype(int).to_numpy().tolist()
+    for now in range(1, 10 * len(steps) + 20, 10):
         for byte in range(8):
             last = [tier for at, (low, size, tier) in enumerate(steps, 1) if 10 * at <= now and low <= byte < low + size]
-            held = table[(table["address"] <= byte) & (byte < table["address"] + table["size_bytes"])]
-            held = held[(held["birth_ns"] <= now) & (now < held["death_ns"])]
+            held = [tier for low, size, birth, death, tier in rows if low <= byte < low + size and birth <= now < death]
             # THEN at any time each byte is in one row, of the tier of the last move that took it
-            assert held["tier"].tolist() == [last[-1] if last else 0]
+            assert held == [last[-1] if last else 0]
     assert table["weight"].sum() == 1.0

@@ -1,6 +1,7 @@
 /* Hazard: threads that write to an object without a pause while it moves. Each increments counters of its
- * own, strewn over all pages; what is lost shows in the sum. Ends when standard input does, and after at
- * least so many increments: threads, MiB, least increments a thread. */
+ * own, strewn over all pages; what is lost shows in the sum. Says "counted" after so many increments, and
+ * ends when standard input does: threads, MiB, least increments a thread. Without threads the object is full
+ * of ones, so that there is something to move. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@ static volatile uint64_t *counters;
 static uint64_t slots, threads, least;
 static uint64_t done[MOST_THREADS];
 static int stop;
+static uint64_t reached;
 
 __attribute__((noinline)) static uint64_t *make_counters(size_t bytes) {
     return calloc(1, bytes);
@@ -26,6 +28,11 @@ static void *work(void *argument) {
             counters[((state >> 32) * (slots / threads) >> 32) * threads + own]++;
         }
         count += ROUND;
+        if (count >= least && count - ROUND < least &&
+            __atomic_add_fetch(&reached, 1, __ATOMIC_RELAXED) == threads) {
+            puts("counted");
+            fflush(stdout);
+        }
     }
     done[own] = count;
     return NULL;
@@ -39,6 +46,8 @@ int main(int count, char **arguments) {
     least = strtoull(arguments[3], NULL, 10);
     slots = bytes / sizeof *counters;
     counters = make_counters(bytes);
+    for (uint64_t i = 0; i < slots && threads == 0; i++)
+        counters[i] = 1;
     for (uintptr_t i = 0; i < threads; i++)
         pthread_create(&started[i], NULL, work, (void *)i);
     puts("ready");
@@ -52,7 +61,7 @@ int main(int count, char **arguments) {
         wanted += done[i];
     }
     for (uint64_t i = 0; i < slots; i++)
-        found += counters[i];
+        found += counters[i] - (threads == 0);
     printf("increments %llu lost %lld\n", (unsigned long long)wanted, (long long)(wanted - found));
     free((void *)counters);
     return count != 4;

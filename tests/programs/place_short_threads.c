@@ -1,5 +1,5 @@
 /* Hazard: thousands of threads that live for a moment, a few at a time, each with a look at the array in the
- * slow tier. The number is the argument. */
+ * slow tier; the main thread, which lives longer, looks too. The number is the argument. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -9,6 +9,7 @@
 enum { BYTES = 48 << 20, AT_A_TIME = 8 };
 
 static uint64_t *array;
+static void *volatile sink;
 
 static void *look(void *argument) {
     uint64_t state = (uint64_t)(uintptr_t)argument | 1;
@@ -33,6 +34,8 @@ int main(int argc, char **argv) {
             done += result != NULL;
         }
     }
+    for (long i = 0; i < 200; i++)
+        sink = look((void *)(uintptr_t)i);
     printf("threads %ld\n", done);
     free(array);
     return argc != 2;

@@ -41,6 +41,7 @@ def test_a_finished_measurement_runs_nothing_again(measured: tuple[Path, Trace],
     printed = capsys.readouterr()
     assert "4 runs were finished before; going on from there" in printed.err
     assert "everything in emulated:2.5 costs" in printed.out
+    assert "emulated:2.5 is emulated: it is DRAM" in printed.out
 
 
 def test_another_status_than_the_profiled_one_is_an_error(profiled: tuple[Path, Trace], capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,6 +72,7 @@ def test_the_table_names_cost_tier_and_reason(trace: Trace, plan: str, capsys: p
         "waiting 40.0% of the run",
     ]
     assert "everything in emulated:2.5 costs 7.2s [7s, 7.4s] of CPU time" in out
+    assert "emulated:2.5 is emulated: it is DRAM" in out
     assert "the plan is predicted to save 80.0% of it" in out
 
 

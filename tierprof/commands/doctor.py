@@ -4,7 +4,8 @@ import argparse
 from dataclasses import asdict
 
 from tierprof.console import emit_json, say, table
-from tierprof.placer.checks import BROKEN, check_machine, machine_line
+from tierprof.placer.check import BROKEN
+from tierprof.placer.checks import check_machine, machine_line
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from tierprof.base.units import format_seconds
 from tierprof.console import emit_json, note, progress, say, table
 from tierprof.placer.candidates import candidates
+from tierprof.placer.emulated import emulated_line
 from tierprof.placer.measure import MeasureSettings, criticality_table, interval_of, keep_criticality, run_configurations
 from tierprof.placer.planned_run import InterventionRunner
 from tierprof.placer.runlog import ALL, NAME, NONE, RunLog, conditions_digest
@@ -82,6 +83,9 @@ def _print(named: pd.DataFrame, settings: MeasureSettings) -> None:
     none, everything = (named[named["what"] == what].iloc[0] for what in (NONE, ALL))
     loss = everything["cpu_s"] - none["cpu_s"]
     say(f"everything in {settings.slow} costs {format_seconds(loss)} of CPU time, {loss / none['cpu_s']:+.0%}")
+    emulated = emulated_line(settings.slow) or emulated_line(settings.fast)
+    if emulated:
+        say(emulated)
 
 
 def _cell(row: pd.Series, column: str) -> str:

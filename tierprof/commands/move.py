@@ -9,6 +9,7 @@ with the reason; then the exit status is 1.
 """
 
 import argparse
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--rate", type=_parse_rate, metavar="BYTES/S", help="at most so many bytes a second, like 256MiB/s (default: no limit)"
     )
-    parser.add_argument("--chunk", type=parse_size_bytes, metavar="SIZE", help="between two of which the program goes on (default 2MiB)")
+    parser.add_argument("--chunk", type=_parse_chunk, metavar="SIZE", help="between two of which the program goes on (default 2MiB)")
     parser.add_argument("--children", action="store_true", help="in the processes that it has started, too")
     parser.add_argument("--json", action="store_true", help="everything, exactly, as JSON")
 
@@ -39,6 +40,13 @@ def _parse_rate(text: str) -> int:
     if rate < 1:
         raise TierprofError(f"--rate {text} cannot be used", "nothing would ever move", "give more, or leave it out")
     return rate
+
+
+def _parse_chunk(text: str) -> int:
+    chunk = parse_size_bytes(text)
+    if chunk < 1:
+        raise TierprofError(f"--chunk {text} cannot be used", "nothing would ever move", "give more, or leave it out")
+    return chunk
 
 
 def execute(args: argparse.Namespace) -> int:
@@ -109,6 +117,7 @@ def _as_json(pid: int, site: Site, result: MoveResult) -> dict[str, Any]:
         "worst_freeze_s": result.worst_freeze_s,
         "taken_s": result.taken_s,
         "unseen": result.unseen,
+        "error": result.error,
     }
 
 
@@ -117,10 +126,14 @@ def _print(tier: str, pid: int, site: Site, result: MoveResult) -> None:
     if result.unseen:
         say(f"process {pid}: {name} has not allocated yet; when it does, it will be in {tier}")
         return
+    if not (result.bytes_moved or result.bytes_left or result.stays):
+        say(f"process {pid}: all of {name} is in {tier} already")
+        return
     waited = f"; writers waited {format_seconds(result.worst_freeze_s)} at most" if result.chunks else ""
     pieces = f" in {format_seconds(result.seconds)}, {result.chunks} pieces" if result.chunks else ""
     say(f"process {pid}: {format_bytes(result.bytes_moved)} of {name} moved to {tier}{pieces}{waited}")
+    cause = f" ({os.strerror(result.error).lower()})" if result.error else ""
     for why, size in result.stays.items():
-        say(f"  {format_bytes(size)} stay where they are: {why}")
+        say(f"  {format_bytes(size)} stay where they are: {why}{cause}")
     if result.bytes_left:
         say(f"  {format_bytes(result.bytes_left)} are left")

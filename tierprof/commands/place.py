@@ -14,6 +14,7 @@ from tierprof.base.units import format_bytes, format_seconds
 from tierprof.console import emit_json, note, say, table
 from tierprof.models.ranker import CriticalityRanker
 from tierprof.placer.baseline_plans import BLIND, Placement, make_placement
+from tierprof.placer.emulated import emulated_line
 from tierprof.placer.plan import Plan
 from tierprof.placer.tiers import TierSpec, parse_tier
 from tierprof.placer.values import METRICS
@@ -93,6 +94,9 @@ def _print(placement: Placement, by: str, slow: TierSpec, top: int) -> None:
         f" ({share:.0%} of the objects' peak of {format_bytes(placement.peak_bytes)})"
     )
     _print_prediction(plan)
+    emulated = emulated_line(slow.spec)
+    if emulated:
+        say(emulated)
     if not placement.optimal:
         note("the solver ran out of time: a better packing may exist")
     if not placement.exact:

@@ -7,6 +7,7 @@ from tierprof.base.errors import TierprofError
 from tierprof.base.units import format_bytes, format_seconds, format_share
 from tierprof.console import emit_json, note, say, table
 from tierprof.models.ranker import CriticalityRanker
+from tierprof.placer.emulated import emulated_line
 from tierprof.placer.plan import Plan
 from tierprof.placer.predict.facts import prediction_facts
 from tierprof.placer.predict.words import conclusions
@@ -106,6 +107,9 @@ def _print(report: Report, top: int) -> None:
     if report.loss is not None:
         value, low, high = (format_seconds(own) for own in report.loss)
         say(f"everything in {report.slow_spec} costs {value} [{low}, {high}] of CPU time")
+        emulated = emulated_line(report.slow_spec)
+        if emulated:
+            say(emulated)
     if report.prediction is not None:
         for line in conclusions(report.prediction):
             say(line)

@@ -15,6 +15,7 @@ from tierprof.console import emit_json, note, say, table
 from tierprof.models.dataset import load_dataset
 from tierprof.models.evaluate import BUDGET_SHARES, MEASURES, beaten_by
 from tierprof.models.training import FEW_PROGRAMS, train
+from tierprof.placer.emulated import emulated_line
 from tierprof.placer.pack import TracePacker
 from tierprof.profiler.trace import Trace
 
@@ -40,6 +41,9 @@ def execute(args: argparse.Namespace) -> int:
         return 0
     facts = training.model.provenance_
     say(f"{facts['objects']} objects of {len(data.runs)} runs of {len(facts['programs'])} programs; labels from {facts['source']}")
+    emulated = emulated_line(facts["source"])
+    if emulated:
+        note(emulated)
     if training.comparison is not None:
         print_comparison(training.comparison)
     elif not args.no_evaluation:

@@ -67,7 +67,7 @@ def _print(title: str, plan: Plan, found: pd.DataFrame, top: int) -> None:
     emulated = [tier.name for tier in plan.tiers if tier.kind == "emulated"]
     if emulated:
         say(f"tier {emulated[0]} is emulated: its bytes are in DRAM, and delay is injected where they are waited for")
-    say(", ".join(difference_lines(found)) or "every object is where it was planned")
+    say(", ".join(difference_lines(found)) or ("every object is where it was planned" if len(found) else "no object was met"))
 
 
 def _cells(row: dict) -> list[object]:

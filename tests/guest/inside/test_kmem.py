@@ -22,8 +22,8 @@ def test_doctor_names_the_node(kmem_node: int, doctor: Doctor) -> None:
     checks = doctor()
     assert checks["node:N"]["state"] == "ok"
     assert checks["node:N"]["found"].startswith(f"nodes [0, {kmem_node}]; without CPUs: [{kmem_node}]")
-    assert checks["kmem"]["state"] == "ok"
-    assert str(kmem_node) in checks["kmem"]["found"]
+    assert checks["kmem[:all|:preferred]"]["state"] == "ok"
+    assert checks["kmem[:all|:preferred]"]["found"].startswith(f"devices are nodes [{kmem_node}]; libmemkind ")
     check_tier(TierSpec("slow", "node", node=kmem_node))
 
 

@@ -28,9 +28,8 @@ NODES, PMEM = pytest.mark.guest("nodes"), pytest.mark.guest("pmem")
 
 def plan_with(tiers: tuple[TierSpec, ...], site: str, *, small: bool = False) -> Plan:
     """The site's objects in the first tier, everything else in DRAM."""
-    dram = () if any(tier.kind == "dram" for tier in tiers) else (TierSpec("dram"),)
-    plan = Plan((*dram, *tiers), dram[0].name if dram else tiers[0].name)
-    return Plan(plan.tiers, plan.default, (PlannedObject(site, tiers[0].name, small=small),))
+    dram = next((tier for tier in tiers if tier.kind == "dram"), TierSpec("dram"))
+    return Plan(tuple(dict.fromkeys((dram, *tiers))), dram.name, (PlannedObject(site, tiers[0].name, small=small),))
 
 
 @pytest.mark.parametrize("objects", [pytest.param(PLAIN, id="plain"), pytest.param(SMALL, id="small")])
@@ -40,6 +39,7 @@ def plan_with(tiers: tuple[TierSpec, ...], site: str, *, small: bool = False) ->
         pytest.param(("node:1", "dram"), marks=NODES, id="node-dram"),
         pytest.param(("fsdax", "dram"), marks=PMEM, id="fsdax-dram"),
         pytest.param(("fsdax", "kmem-node"), marks=PMEM, id="fsdax-kmem"),
+        pytest.param(("kmem", "dram"), marks=PMEM, id="memkind-dram"),
     ],
     indirect=True,
 )
@@ -61,6 +61,22 @@ def test_no_write_is_lost_while_four_threads_write(
     said = writers.stop()["writers"]
     assert said["lost"] == 0
     assert said["increments"] >= 4 * 2 * ROUNDS * count * size // 64
+
+
+@pytest.mark.parametrize("tiers", [pytest.param(("dram", "interleave:0=3,1=1"), marks=NODES, id="dram-interleave")], indirect=True)
+def test_an_object_spreads_over_nodes_and_comes_back(tiers: tuple[TierSpec, ...], start: Start, keys: Keys) -> None:
+    # GIVEN an object in DRAM, too small for a huge page, which would go to one node whole; and a tier with a quarter on the slow node
+    size = MIB
+    (site,) = keys(size, "writers", "1", str(size))
+    writers = start(plan_with(tiers, site), "writers", "1", str(size))
+    # WHEN it moves there and back, under its writers
+    for tier, share in [("second", 0.25), ("first", 0), ("second", 0.25)]:
+        assert request_move(writers.pid, writers.raw, site, tier).bytes_moved == size
+        # THEN that share of its pages is there
+        census = writers.pages()["objects"]
+        assert census["node1"] / census["pages"] == pytest.approx(share, abs=0.05)
+        assert census["node0"] + census["node1"] == census["pages"]
+    assert writers.stop()["writers"]["lost"] == 0
 
 
 @pytest.mark.parametrize("tiers", [pytest.param(("huge", "node:1"), marks=NODES, id="huge-node")], indirect=True)

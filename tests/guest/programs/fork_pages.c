@@ -38,7 +38,7 @@ static void live_as_child(int parent_is_done) {
 
 int main(void) {
     int parent_is_done[2], status = -1;
-    alarm(60);
+    alarm(300);
     for (int i = 0; i < OBJECTS; i++)
         objects[i] = malloc(sizes[i]);
     fill(1);

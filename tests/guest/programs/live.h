@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { LIVE_S = 150 };
+enum { LIVE_S = 300 };
 
 static inline void say_ready(void) {
     alarm(LIVE_S);

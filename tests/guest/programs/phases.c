@@ -22,7 +22,7 @@ int main(int argc, char **argv) {
     size_t size = strtoull(argv[1], NULL, 10);
     unsigned char *moved = make_moved(size);
     void *triggers[3];
-    alarm(60);
+    alarm(300);
     print_pages("at0", moved, size);
     for (int i = 0; argc == 2 && i < 3; i++) {
         char name[16];

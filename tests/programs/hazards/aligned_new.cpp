@@ -1,4 +1,5 @@
-// Hazard: operator new and delete in all their forms: aligned, sized, arrays, placement, classes with their own.
+// Hazard: operator new and delete in all their forms: aligned, sized, arrays, placement, classes with their
+// own.
 #include "hazard.h"
 
 #include <new>
@@ -23,7 +24,8 @@ int main() {
         auto *wide = new Wide;
         auto *own = new Own;
         auto *raw = static_cast<unsigned char *>(::operator new(i * 9000 + 1, std::align_val_t(4096)));
-        aligned += reinterpret_cast<uintptr_t>(lines) % 64 == 0 && reinterpret_cast<uintptr_t>(wide) % 8192 == 0 &&
+        aligned += reinterpret_cast<uintptr_t>(lines) % 64 == 0 &&
+                   reinterpret_cast<uintptr_t>(wide) % 8192 == 0 &&
                    reinterpret_cast<uintptr_t>(raw) % 4096 == 0;
         fill(lines, sizeof *lines * (i * 50 + 1), i);
         fill(wide, sizeof *wide, i);

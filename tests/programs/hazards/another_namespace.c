@@ -1,5 +1,6 @@
 /* Hazard: dlmopen loads a second C library with a malloc of its own, in a name space where nothing is
  * preloaded. Needs: plugin
+ * Sanitized: no, a second C library loads a second runtime of the sanitizers
  */
 #include "hazard.h"
 

@@ -1,5 +1,7 @@
 /* Hazard: alignments that are none: refused with EINVAL, and the result left alone, or rounded up as the C
- * library does. */
+ * library does.
+ * Sanitized: no, the sanitizers have a malloc of their own, which ends the program instead
+ */
 #include "hazard.h"
 
 #include <malloc.h>

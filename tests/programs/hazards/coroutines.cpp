@@ -1,6 +1,5 @@
-// Hazard: coroutines: their frames are allocated by the compiler, suspended, moved between threads and destroyed
-// half way.
-// Flags: -std=c++20
+// Hazard: coroutines: their frames are allocated by the compiler, suspended, moved between threads and
+// destroyed half way. Flags: -std=c++20
 #include "hazard.h"
 
 #include <coroutine>

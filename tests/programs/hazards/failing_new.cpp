@@ -1,4 +1,5 @@
 // Hazard: operator new that cannot: bad_alloc, nothrow's null, a handler that frees and lets it try again.
+// Sanitized: no, the sanitizers have an operator new of their own, which ends the program instead
 #include "hazard.h"
 
 #include <new>

@@ -1,5 +1,7 @@
 /* Hazard: fork while other threads are in the middle of malloc, free and mmap. The children allocate, fork in
- * their turn, and must find no lock held by a thread that they have not got. */
+ * their turn, and must find no lock held by a thread that they have not got.
+ * Sanitized: no, the runtime of the sanitizers does not get through this by itself
+ */
 #include "hazard.h"
 
 #include <pthread.h>

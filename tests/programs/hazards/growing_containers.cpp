@@ -1,4 +1,5 @@
-// Hazard: containers of all shapes that grow from nothing over every threshold: one array, many nodes, chunks.
+// Hazard: containers of all shapes that grow from nothing over every threshold: one array, many nodes,
+// chunks.
 #include "hazard.h"
 
 #include <deque>

@@ -1,4 +1,6 @@
-/* Hazard: alignments of 2 MiB to 1 GiB, for sizes small and large. */
+/* Hazard: alignments of 2 MiB to 1 GiB, for sizes small and large.
+ * Sanitized: no, the sanitizers have a malloc of their own, which refuses this
+ */
 #include "hazard.h"
 
 #include <malloc.h>

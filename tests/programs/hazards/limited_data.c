@@ -1,4 +1,6 @@
-/* Hazard: RLIMIT_DATA. It limits the memory that a program may write, wherever that is. */
+/* Hazard: RLIMIT_DATA. It limits the memory that a program may write, wherever that is.
+ * Sanitized: no, the runtime of the sanitizers needs more memory than is left
+ */
 #include "hazard.h"
 
 #include <sys/resource.h>

@@ -27,7 +27,7 @@ int main() {
     say("shared pool %zu\n", work(std::pmr::synchronized_pool_resource()));
     say("monotonic %zu\n", work(std::pmr::monotonic_buffer_resource(100)));
     std::vector<unsigned char> block(5 * MIB);
-    say("arena %zu\n",
-        work(std::pmr::monotonic_buffer_resource(block.data(), block.size(), std::pmr::null_memory_resource())));
+    say("arena %zu\n", work(std::pmr::monotonic_buffer_resource(block.data(), block.size(),
+                                                                std::pmr::null_memory_resource())));
     return 0;
 }

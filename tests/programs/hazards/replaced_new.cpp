@@ -22,7 +22,9 @@ void operator delete(void *memory) noexcept {
     gone++;
     free(block);
 }
-void operator delete(void *memory, size_t) noexcept { operator delete(memory); }
+void operator delete(void *memory, size_t) noexcept {
+    operator delete(memory);
+}
 
 int main() {
     {

@@ -1,6 +1,7 @@
 /* Hazard: another preloaded library wraps malloc, too, once in front of whoever else does and once behind.
  * Needs: plugin
  * Status: 3
+ * Sanitized: no, the sanitizers wrap malloc, too
  */
 #include "hazard.h"
 

@@ -1,5 +1,7 @@
 /* Hazard: a program that runs with its owner's rights. The loader ignores what its caller asks to be
- * preloaded, and the caller's environment must do it no harm. */
+ * preloaded, and the caller's environment must do it no harm.
+ * Sanitized: no, the runtime of the sanitizers takes no options from such a caller
+ */
 #include "hazard.h"
 
 #include <fcntl.h>

@@ -1,4 +1,5 @@
-// Hazard: statics whose destructors free, resize and allocate after main, and thread locals that go with threads.
+// Hazard: statics whose destructors free, resize and allocate after main, and thread locals that go with
+// threads.
 #include "hazard.h"
 
 #include <map>

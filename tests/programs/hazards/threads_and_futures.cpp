@@ -1,4 +1,5 @@
-// Hazard: std::thread, std::async, promises and shared pointers: what one thread allocates others resize and free.
+// Hazard: std::thread, std::async, promises and shared pointers: what one thread allocates others resize and
+// free.
 #include "hazard.h"
 
 #include <future>

@@ -1,4 +1,5 @@
-// Hazard: exceptions with large objects, through frames of the C library, stored, thrown again by another thread.
+// Hazard: exceptions with large objects, through frames of the C library, stored, thrown again by another
+// thread.
 #include "hazard.h"
 
 #include <exception>
@@ -15,7 +16,8 @@ struct Large {
         fill(more.data(), more.size(), seed);
     }
     bool good(unsigned seed) const {
-        return intact(bytes, sizeof bytes, seed) == sizeof bytes && intact(more.data(), more.size(), seed) == more.size();
+        return intact(bytes, sizeof bytes, seed) == sizeof bytes &&
+               intact(more.data(), more.size(), seed) == more.size();
     }
 };
 

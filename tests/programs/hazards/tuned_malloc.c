@@ -1,5 +1,7 @@
 /* Hazard: the C library's own calls about its heap: malloc_trim, mallopt, mallinfo2, malloc_info,
- * malloc_stats. */
+ * malloc_stats.
+ * Sanitized: no, the sanitizers have a malloc of their own, without these
+ */
 #include "hazard.h"
 
 #include <malloc.h>

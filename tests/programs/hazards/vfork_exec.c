@@ -2,7 +2,7 @@
 #include "hazard.h"
 
 int main(void) {
-    unsigned char *volatile memory = take(300 * KIB, 1);
+    volatile unsigned char *memory = take(300 * KIB, 1);
     for (volatile int i = 0; i < 5; i++) {
         pid_t pid = vfork();
         if (pid == 0) {
@@ -21,7 +21,7 @@ int main(void) {
         _exit(4);
     }
     say("child %d\n", ending(pid));
-    say("intact %zu\n", intact(memory, 300 * KIB, 1));
-    free(memory);
+    say("intact %zu\n", intact((void *)memory, 300 * KIB, 1));
+    free((void *)memory);
     return 0;
 }
