@@ -37,6 +37,7 @@ class LaunchOptions:
     small_period_bytes: int = DEFAULT_SMALL_PERIOD_BYTES  # mean bytes between sampled small ones; 0: none
     max_trace_bytes: int = DEFAULT_MAX_TRACE_BYTES  # of samples, and of one process's allocations
     preload: bool = True
+    record: bool = True  # false: the shim places and writes nothing down
     force: bool = False  # permit a rate above the cap
     plan: str | None = None  # the plan that `env` makes the shim follow, for the trace to name
     tiers: tuple[str, ...] = ("dram",)  # names of the tiers by the shim's numbers
@@ -102,7 +103,8 @@ def program_environment(raw: Path, options: LaunchOptions, preload: bool) -> dic
     if preload:
         before = extra.get("LD_PRELOAD", os.environ.get("LD_PRELOAD", ""))
         extra["LD_PRELOAD"] = _preload_list(_shim_for_preload(), before)
-        extra["TIERPROF_DIR"] = str(raw)
+        if options.record:
+            extra["TIERPROF_DIR"] = str(raw)
         extra["TIERPROF_THRESHOLD"] = str(options.threshold_bytes)
         extra["TIERPROF_SMALL_PERIOD"] = str(options.small_period_bytes)
         extra["TIERPROF_MAX_BYTES"] = str(options.max_trace_bytes)

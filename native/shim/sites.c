@@ -280,13 +280,16 @@ void tp_sites_forget(tp_guard *guard) {
 }
 
 bool tp_site_switch_on(tp_guard *guard, uint32_t number) {
+    static bool full; /* there are no more pools: it would be asked for again and again */
     bool on = false;
+    if (__atomic_load_n(&full, __ATOMIC_RELAXED)) return false;
     tp_guard_lock(guard, &tpi_lock);
     for (size_t i = 0; i < tpi_key_capacity && !on; i++) {
         struct tpi_key_entry *entry = &tpi_keys[i];
         if ((entry->key.hi | entry->key.lo) == 0 || entry->site.number != number) continue;
         entry->site.pool = (uint16_t)tp_slabs_pool(guard, entry->key, number, entry->site.tier);
         on = entry->site.pool != 0;
+        if (!on) __atomic_store_n(&full, true, __ATOMIC_RELAXED);
     }
     if (on) tpi_forget_stacks();
     tp_guard_unlock(guard, &tpi_lock);

@@ -119,9 +119,8 @@ def _show(results: Sequence[Result], places: Places) -> None:
     good = [result for result in results if result.verdict in _GOOD]
     failing = sum(1 for result in good if result.plain and result.plain.status != 0)
     placed = sum(1 for result in good if result.verdict == SAME)
-    console.say(
-        f"{len(good)} of {len(results)} commands are the same with everything from 4 KiB on in {places.memory.parent.parent} (or on a disk);"
-    )
+    where = f"{places.memory.parent.parent} (or on a disk)"
+    console.say(f"{len(good)} of {len(results)} commands are the same with everything from 4 KiB on in {where};")
     console.say(f"in {placed} of them something was placed; {failing} have a status other than 0, without tierprof too.")
 
 

@@ -36,6 +36,7 @@ def memory(tmp_path: Path) -> Path:
         (["--tier", "slow=pmem:MEMORY", "--online", "--every", "never"], "'never' is no time"),
         (["--tier", "dram", "--online"], "--online: the plan has only one tier"),
         (["--tier", "slow=pmem:MEMORY/none"], "the folder does not exist"),
+        (["--no-trace", "--tier", "slow=pmem:MEMORY"], "--no-trace cannot be used with --output: that records; leave out one of them"),
     ],
 )
 def test_options_that_do_not_go_together_are_one_line(
@@ -47,6 +48,41 @@ def test_options_that_do_not_go_together_are_one_line(
     assert (out, err.count("\n")) == ("", 1)
     assert line in err
     assert not (memory / "trace").exists()
+
+
+_SHOW_WHERE = """
+import mmap
+block = mmap.mmap(-1, 3 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+block[:] = b"x" * len(block)
+print(sum("MEMORY" in line for line in open("/proc/self/maps")) > 0, block[-1])
+raise SystemExit(5)
+"""
+
+
+def test_a_run_without_a_trace_places_and_leaves_nothing_behind(
+    memory: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # GIVEN a program that says whether it has memory in a tier's folder
+    monkeypatch.chdir(memory.parent)
+    program = [sys.executable, "-c", _SHOW_WHERE.replace("MEMORY", str(memory))]
+    # WHEN it is placed and not recorded
+    assert main(["run", "--no-trace", "--tier", f"slow=pmem:{memory}", "--", *program]) == 5
+    # THEN it has, and there is no trace and no word of one
+    assert capfd.readouterr() == ("True 120\n", "")
+    assert list(memory.parent.iterdir()) == [memory]
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        ([], "--no-trace cannot be used: then there is nothing to do; give --plan, or --tier slow=SPEC"),
+        (["--tier", "dram", "--online"], "--no-trace cannot be used with --online: that records"),
+        (["--tier", "dram", "--source", "clock"], "--no-trace cannot be used with --source clock: that records"),
+    ],
+)
+def test_what_records_does_not_go_with_no_trace(options: Sequence[str], line: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--no-trace", *options, "--", "true"]) == 1
+    assert line in capfd.readouterr().err
 
 
 def test_a_program_that_ends_at_once_is_no_trouble_to_the_policy(memory: Path, perf_allowed: None) -> None:

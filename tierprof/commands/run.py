@@ -20,7 +20,7 @@ from tierprof import run_placement
 from tierprof.base.errors import TierprofError
 from tierprof.base.units import format_bytes, format_count, format_share, parse_count, parse_size_bytes
 from tierprof.profiler import launch, session, sources
-from tierprof.profiler.command import check_command
+from tierprof.profiler.command import CommandFacts, check_command
 from tierprof.profiler.exact.options import MARKS, ExactOptions
 
 DEFAULT_MACHINE = "optane100-x6"
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_size(parser, "--threshold", launch.DEFAULT_THRESHOLD_BYTES, "track allocations of this size on one by one")
     _add_size(parser, "--small-period", launch.DEFAULT_SMALL_PERIOD_BYTES, "mean bytes between sampled smaller ones, 0 for none")
     _add_size(parser, "--max-trace", launch.DEFAULT_MAX_TRACE_BYTES, "stop recording at this size")
+    add("--no-trace", action="store_true", help="only place: record nothing, which costs least (no trace, no `where`, no `move`)")
     add("-q", "--quiet", action="store_true", help="say nothing but errors")
     run_placement.add_arguments(parser)
     _add_exact(parser)
@@ -173,10 +174,31 @@ def _counted(exact: dict[str, Any]) -> str:
     return f"{format_count(exact['measured'])}{of_all} instructions measured, {accesses}"
 
 
+def _check_no_trace(args: argparse.Namespace) -> None:
+    if args.plan is None and not args.tier:
+        raise TierprofError("--no-trace cannot be used", "then there is nothing to do", "give --plan, or --tier slow=SPEC")
+    if args.output is not None or args.online or args.source not in ("auto", "none"):
+        other = "--output" if args.output is not None else "--online" if args.online else f"--source {args.source}"
+        raise TierprofError(f"--no-trace cannot be used with {other}", "that records", "leave out one of them")
+
+
+def _run_unrecorded(args: argparse.Namespace, words: list[str], facts: CommandFacts) -> int:
+    """Run the program under the plan, and nothing else; its exit status."""
+    _check_no_trace(args)
+    with tempfile.TemporaryDirectory(prefix="tierprof-") as folder:
+        placement = run_placement.prepare(args, Path(folder), facts, _ignore if args.quiet else _say)
+        options = launch.LaunchOptions(source="none", record=False, threshold_bytes=args.threshold, **placement.options)
+        if facts.warning and not args.quiet:
+            _say(f"nothing will be placed, and {facts.warning}")
+        return launch.launch(words, Path(folder) / "raw", options, facts=facts).exit_status
+
+
 def execute(args: argparse.Namespace) -> int:
     """Run the program, make the trace and say in one line what is in it."""
     words = args.command[1:] if args.command[:1] == ["--"] else args.command
     facts = check_command(words)  # before placement, which may take its time to calibrate
+    if args.no_trace:
+        return _run_unrecorded(args, words, facts)
     exact = exact_options(args)
     on_note, converting = (_ignore, nullcontext) if args.quiet else (_say, _converting)
     with tempfile.TemporaryDirectory(prefix="tierprof-") as folder:

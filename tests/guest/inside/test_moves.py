@@ -65,16 +65,18 @@ def test_no_write_is_lost_while_four_threads_write(
 
 @pytest.mark.parametrize("tiers", [pytest.param(("dram", "interleave:0=3,1=1"), marks=NODES, id="dram-interleave")], indirect=True)
 def test_an_object_spreads_over_nodes_and_comes_back(tiers: tuple[TierSpec, ...], start: Start, keys: Keys) -> None:
-    # GIVEN an object in DRAM, too small for a huge page, which would go to one node whole; and a tier with a quarter on the slow node
+    # GIVEN an object in DRAM, and a tier with a quarter on the slow node
     size = MIB
     (site,) = keys(size, "writers", "1", str(size))
     writers = start(plan_with(tiers, site), "writers", "1", str(size))
     # WHEN it moves there and back, under its writers
     for tier, share in [("second", 0.25), ("first", 0), ("second", 0.25)]:
-        assert request_move(writers.pid, writers.raw, site, tier).bytes_moved == size
-        # THEN that share of its pages is there
+        stays = request_move(writers.pid, writers.raw, site, tier).stays
+        # THEN that share of its pages is there, but for those that the kernel left (parts of a huge page), which the move tells to the page
+        left = sum(stays.values()) / size
+        assert list(stays) == [LEFT] * (left > 0)
         census = writers.pages()["objects"]
-        assert census["node1"] / census["pages"] == pytest.approx(share, abs=0.05)
+        assert census["node1"] / census["pages"] == pytest.approx(share - left, abs=0.05)
         assert census["node0"] + census["node1"] == census["pages"]
     assert writers.stop()["writers"]["lost"] == 0
 
