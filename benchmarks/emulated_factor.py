@@ -229,7 +229,7 @@ def main() -> None:
         return
     print_factors(factors)
     print_caps(caps)
-    if min(float(row["core_share"]) for row in (*factors, *caps)) < QUIET_SHARE:
+    if min([row["core_share"] for row in factors] + [float(row["core_share"]) for row in caps]) < QUIET_SHARE:
         note("others used the machine: repeat it when it is quiet")
     note(machine_line())
 

@@ -86,6 +86,7 @@ class Writers:
 
     def has_counted(self) -> bool:
         """Whether its threads have made the increments that they were to make."""
+        assert self.process.stdout is not None
         self._counted = self._counted or bool(select.select([self.process.stdout], [], [], 0)[0])
         return self._counted
 

@@ -164,9 +164,11 @@ def main() -> int:
     rows, missing = [], []
     with tempfile.TemporaryDirectory() as name:
         for program, run in programs(Path(name)).items():
-            if args.only in program and isinstance(run, str):
+            if args.only not in program:
+                continue
+            if isinstance(run, str):
                 missing.append(f"{program}: {run}")
-            elif args.only in program:
+            else:
                 rows += measure(program, run, args.rounds, Path(name))
     if args.json:
         emit_json([{key: value for key, value in row.items() if key != "shown"} for row in rows])

@@ -102,15 +102,13 @@ static bool tpi_next_chunk(uintptr_t at, uintptr_t run_end, const struct tpi_tie
     return true;
 }
 
-/* Pages that were huge by advice become small ones, unless the kernel makes all memory huge anyway: advice
- * about a part of a huge page splits it. */
+/* Pages that were huge by advice become small ones, unless the kernel makes all memory huge anyway. */
 static void tpi_leave_huge(uintptr_t at, size_t size) {
     char modes[64] = "";
     tp_raw_read_file("/sys/kernel/mm/transparent_hugepage/enabled", modes, sizeof modes - 1);
     if (modes[0] == '[') return; /* [always] */
     tpi_madvise((void *)at, size, MADV_NOHUGEPAGE);
-    for (uintptr_t huge = tpi_round_up(at, TPI_HUGE_BYTES); huge < at + size; huge += TPI_HUGE_BYTES)
-        tpi_madvise((void *)huge, TPI_PAGE_BYTES, MADV_COLD);
+    tpi_pages_split(at, size);
 }
 
 /* Ordinary memory, whether it is made slow or not: the pagemap alone tells. */

@@ -49,6 +49,11 @@ void *tpi_pages_reserve(size_t size, size_t align) {
     return tpi_map_aligned(size, align, PROT_NONE, MAP_NORESERVE);
 }
 
+void tpi_pages_split(uintptr_t start, size_t size) {
+    for (uintptr_t at = start; at < start + size; at = tpi_round_up(at + 1, TPI_HUGE_BYTES))
+        tpi_madvise((void *)at, TPI_PAGE_BYTES, MADV_COLD);
+}
+
 bool tpi_page_is_zero(const char *page) {
     const uint64_t *words = (const void *)page;
     for (size_t i = 0; i < TPI_PAGE_BYTES / sizeof *words; i += 8) {

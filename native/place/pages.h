@@ -41,6 +41,9 @@ void *tpi_pages_map(size_t size, size_t align);
 /* The same range of address space with nothing behind it, for a MAP_FIXED mapping to replace. */
 void *tpi_pages_reserve(size_t size, size_t align);
 
+/* Makes small pages of the huge ones in a range of private memory; advice about a part of one does that. */
+void tpi_pages_split(uintptr_t start, size_t size);
+
 /* Is there nothing in the page? */
 bool tpi_page_is_zero(const char *page);
 

@@ -38,6 +38,7 @@ static bool tpi_apply_runs(const struct tp_plan_weight *weights, unsigned count,
                            size_t size, bool moves) {
     size_t unit = tpi_round_up(size / TPI_RUNS_LIMIT * count / sum + 1, TPI_RUN_BYTES), at = 0;
     if (size < 2 * sum * unit) unit = tpi_round_up(size / (2 * sum) + 1, TPI_PAGE_BYTES);
+    if (moves) tpi_pages_split((uintptr_t)address, size); /* a huge page moves whole, for whichever run */
     for (unsigned i = 0; at < size; i = (i + 1) % count) {
         struct tpi_nodes nodes = {{0}};
         size_t run = unit * weights[i].weight;
