@@ -30,11 +30,11 @@ static int tpi_open_nameless(const char *folder) {
 }
 
 /* Is it worth asking? What there is no room for would take all the room there is before it fails, and others
- * would find the file system full meanwhile. */
+ * would find the file system full meanwhile. Blocks that are kept for some users count: this may be one. */
 static bool tpi_may_have_room(int fd, size_t size) {
     struct statfs about;
     if (syscall(SYS_fstatfs, fd, &about) != 0 || about.f_blocks == 0) return true; /* or it has no bounds */
-    return size / (size_t)about.f_bsize <= about.f_bavail;
+    return size / (size_t)about.f_bsize <= about.f_bfree;
 }
 
 /* A nameless file with blocks behind every byte; -1: the folder has no room for it, or is gone. */

@@ -1,125 +1,30 @@
 """The shim puts objects where the plan says: real programs, every kind of tier, exact counts."""
 
-import os
-import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import pytest
 
-from tierprof.placer import memkind
-from tierprof.placer.achieved import counters_of, tiers_achieved
 from tierprof.placer.binary import plan_bytes, tier_order
-from tierprof.placer.plan import Plan, PlannedObject
+from tierprof.placer.plan import Plan
 from tierprof.placer.tiers import TierSpec
-from tierprof.profiler.raw import MetaStream, read_allocations, read_meta
+from tierprof.profiler.raw import read_meta
 
-MIB = 1 << 20
-ALLOC, SPILLED = 1, 2
-NOTE_TIER_FAILED, NOTE_PLAN_BAD, NOTE_OTHER = 3, 4, 99
-HUGE_SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
-
-needs_memkind = pytest.mark.skipif(not memkind.available(), reason="libmemkind is not installed")
-needs_huge = pytest.mark.skipif(
-    not HUGE_SETTING.exists() or "[never]" in HUGE_SETTING.read_text(), reason="transparent huge pages are not to be had"
+from .placed import (
+    KINDS,
+    MIB,
+    NOTE_OTHER,
+    NOTE_PLAN_BAD,
+    NOTE_TIER_FAILED,
+    POOL,
+    Placed,
+    RunPlaced,
+    everything_in,
+    needs_huge,
+    needs_memkind,
+    needs_pool,
 )
-POOL = Path("/proc/sys/vm/nr_hugepages")
-POOL_PAGES = 64
-needs_pool = pytest.mark.skipif(not os.access(POOL, os.W_OK), reason="the pool of huge pages may not be filled")
-KINDS = [
-    "pmem",
-    "node",
-    "bind",
-    "kmem",
-    "interleave",
-    pytest.param("huge", marks=needs_huge),
-    pytest.param("hugetlb", marks=needs_pool),
-    "emulated",
-]
-
-
-class Placed(NamedTuple):
-    """A run under a plan."""
-
-    output: str
-    status: int
-    tiers: Any  # DataFrame of tiers_achieved, by tier name
-    meta: MetaStream  # of the first process
-    allocations: np.ndarray  # records of type ALLOC of all processes
-    counters: list[dict[str, Any]]
-
-    @property
-    def notes(self) -> dict[int, str]:
-        return {note.code: note.text for note in self.meta.notes}
-
-
-RunPlaced = Callable[..., Placed]
-
-
-@pytest.fixture
-def tier_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Callable[[str], TierSpec]:
-    """The tier `slow` of a kind."""
-    folder = tmp_path / "memory"
-    folder.mkdir()
-    details: dict[str, dict[str, Any]] = {
-        "pmem": {"folder": folder},
-        "node": {"node": 0},
-        "bind": {"kind": "node", "node": 0, "bind": True},
-        "kmem": {"policy": "all"},
-        "interleave": {"weights": ((0, 1),)},
-        "huge": {},
-        "hugetlb": {"page_bytes": 2 * MIB},
-        "emulated": {"factor": 2.0},
-    }
-
-    def tier(kind: str) -> TierSpec:
-        if kind == "kmem":  # node 0 stands for a device's, as memkind itself lets it
-            monkeypatch.setenv("MEMKIND_DAX_KMEM_NODES", "0")
-        if kind == "hugetlb":
-            request.getfixturevalue("huge_pool")
-        return TierSpec("slow", **{"kind": kind, **details[kind]})
-
-    return tier
-
-
-@pytest.fixture
-def huge_pool() -> Iterator[None]:
-    """A pool of 128 MiB in pages of 2 MiB."""
-    before = POOL.read_text()
-    POOL.write_text(str(POOL_PAGES))
-    try:
-        if int(POOL.read_text()) < POOL_PAGES:
-            pytest.skip("the kernel finds no room for a pool of huge pages")
-        yield
-    finally:
-        POOL.write_text(before)
-
-
-@pytest.fixture
-def run_placed(tmp_path: Path, run_shim: Callable[..., Any]) -> RunPlaced:
-    """`run_placed(program, *args, plan=..., env={})`: run it under the shim and the plan."""
-
-    def run_one(program: Path | str, *args: str, plan: Plan, env: dict[str, str] | None = None, **options: Any) -> Placed:
-        file = tmp_path / "plan.bin"
-        file.write_bytes(plan_bytes(plan, {}))
-        run = run_shim(program, *args, env={"TIERPROF_PLAN": str(file), **(env or {})}, **options)
-        metas = sorted(run.raw.glob("meta.*.bin"), key=lambda path: path.stat().st_ino)
-        records = np.concatenate([read_allocations(path) for path in run.raw.glob("alloc.*.bin")])
-        counters = counters_of(run.raw)
-        tiers = tiers_achieved(counters, plan).set_index("tier")
-        completed = run.completed
-        return Placed(
-            completed.stdout.decode(), completed.returncode, tiers, read_meta(metas[0]), records[records["type"] == ALLOC], counters
-        )
-
-    return run_one
-
-
-def everything_in(tier: TierSpec) -> Plan:
-    return Plan((TierSpec("dram"), tier), tier.name)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -318,150 +223,6 @@ def test_objects_ask_for_huge_pages_on_aligned_mappings(
     flags = next(line for line in lines if line.startswith("VmFlags:")).split()
     assert "hg" in flags
     assert start % (2 * MIB) == 0
-
-
-@pytest.fixture(scope="module")
-def two_sites(compile_program: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory, shim_library: Path) -> tuple[str, str]:
-    """Keys of the two sites of place_sites, left and right."""
-    raw = tmp_path_factory.mktemp("raw")
-    env = {**os.environ, "LD_PRELOAD": str(shim_library), "TIERPROF_DIR": str(raw)}
-    subprocess.run([compile_program("place_sites"), "1"], env=env, check=True, capture_output=True)
-    records = read_allocations(next(raw.glob("alloc.*.bin")))
-    sites = read_meta(next(raw.glob("meta.*.bin"))).sites
-    left, right = (sites[site].key for site in records["site"][(records["type"] == ALLOC) & (records["size"] == MIB)])
-    return left, right
-
-
-def test_a_full_tier_spills_and_counts_what_it_spilled(
-    compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec], two_sites: tuple[str, str]
-) -> None:
-    # GIVEN a tier for 10 MiB, and an object of 20 allocations of 1 MiB planned into it
-    tier = replace(tier_of("emulated"), capacity_bytes=10 * MIB)
-    plan = Plan((TierSpec("dram"), tier), "dram", (PlannedObject(two_sites[0], "slow"),))
-    # WHEN the program runs
-    run = run_placed(compile_program("place_sites"), "20", plan=plan)
-    # THEN half of them are there, the others in DRAM, marked as spilled
-    assert run.output == "right 20\n"
-    slow = run.tiers.loc["slow"]
-    assert (slow["allocations"], slow["peak_bytes"], slow["live_bytes"]) == (10, 10 * MIB, 0)
-    assert (slow["spilled_allocations"], slow["spilled_bytes"]) == (10, 10 * MIB)
-    ours = run.allocations[run.allocations["size"] == MIB]
-    assert (np.count_nonzero(ours["tier"] == 1), np.count_nonzero(ours["flags"] & SPILLED)) == (10, 10)
-
-
-def test_spills_go_down_the_chain_and_end_in_dram(
-    compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec], two_sites: tuple[str, str]
-) -> None:
-    # GIVEN two small tiers, the second taking what the first cannot
-    first = replace(tier_of("emulated"), name="first", capacity_bytes=8 * MIB, spill="second")
-    second = replace(tier_of("pmem"), name="second", capacity_bytes=5 * MIB)
-    plan = Plan((TierSpec("dram"), first, second), "dram", (PlannedObject(two_sites[1], "first"),))
-    run = run_placed(compile_program("place_sites"), "20", plan=plan)
-    # THEN each is filled exactly
-    assert run.output == "right 20\n"
-    assert run.tiers.loc["first", ["allocations", "spilled_allocations"]].tolist() == [8, 12]
-    assert run.tiers.loc["second", ["allocations", "spilled_allocations"]].tolist() == [5, 7]
-
-
-def test_drams_own_capacity_is_kept_first_come_first_served(
-    compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]
-) -> None:
-    # GIVEN everything in DRAM, of which there are 10 MiB
-    plan = Plan((TierSpec("dram", capacity_bytes=10 * MIB, spill="slow"), tier_of("emulated")), "dram")
-    run = run_placed(compile_program("place_sites"), "20", plan=plan)
-    # THEN the first ten of the forty allocations have filled it
-    assert run.output == "right 20\n"
-    assert run.tiers.loc["dram", "peak_bytes"] <= 10 * MIB
-    ours = run.allocations[run.allocations["size"] == MIB]
-    ours = ours[np.argsort(ours["time_ns"], kind="stable")]
-    earlier = int(run.allocations["size"][run.allocations["time_ns"] < ours["time_ns"][0]].sum())
-    fit = (10 * MIB - earlier) // MIB
-    assert ours["tier"].tolist() == [0] * fit + [1] * (40 - fit)
-    assert fit in (9, 10)
-    assert run.tiers.loc["slow", "allocations"] >= 40 - fit
-
-
-def test_threads_never_exceed_a_capacity(
-    compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]
-) -> None:
-    # GIVEN capacities that four threads fill all the time
-    plan = Plan((TierSpec("dram", capacity_bytes=20 * MIB, spill="slow"), replace(tier_of("emulated"), capacity_bytes=10 * MIB)), "slow")
-    run = run_placed(compile_program("place_threads"), plan=plan)
-    assert run.output == "errors 0\n"
-    slow = run.tiers.loc["slow"]
-    assert slow["spilled_allocations"] > 0
-    # a peak that is shown may count an allocation that another thread is just giving back
-    assert slow["peak_bytes"] <= 10 * MIB
-
-
-def test_sites_that_the_plan_does_not_name_go_to_the_default_tier_and_are_counted(
-    compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec], two_sites: tuple[str, str]
-) -> None:
-    plan = Plan((TierSpec("dram"), tier_of("emulated")), "slow", (PlannedObject(two_sites[0], "dram"),))
-    run = run_placed(compile_program("place_sites"), "20", plan=plan)
-    ours = run.allocations[run.allocations["size"] == MIB]
-    keys = np.array([run.meta.sites[site].key for site in ours["site"]])
-    assert set(ours["tier"][keys == two_sites[0]]) == {0}
-    assert set(ours["tier"][keys == two_sites[1]]) == {1}
-    unnamed = [site for site in run.allocations["site"] if not run.meta.sites[site].named]
-    assert run.counters[0]["unknown_site_allocations"] == len(unnamed) >= 20
-
-
-@pytest.fixture
-def tiny_folder(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 16 MiB."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)], capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"a small file system cannot be mounted: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-@pytest.mark.parametrize("size", [2 * MIB, 64 << 10])
-def test_a_full_folder_spills_instead_of_killing(
-    size: int, tiny_folder: Path, compile_program: Callable[..., Path], run_placed: RunPlaced, two_sites: tuple[str, str]
-) -> None:
-    # GIVEN a plan without a capacity, and a folder that holds less than what is to go there
-    plan = Plan((TierSpec("dram"), TierSpec("slow", "pmem", folder=tiny_folder)), "dram", (PlannedObject(two_sites[0], "slow"),))
-    count = 40 * MIB // size
-    # WHEN 40 MiB of objects are made for it, and written
-    run = run_placed(compile_program("place_sites"), str(count), str(size), plan=plan)
-    # THEN nothing is lost, and what did not fit is counted
-    assert (run.status, run.output) == (0, f"right {count}\n")
-    slow = run.tiers.loc["slow"]
-    assert slow["allocations"] + slow["spilled_allocations"] == count
-    assert 4 * MIB <= slow["total_bytes"] <= 16 * MIB
-    assert run.notes[NOTE_TIER_FAILED].startswith("tier slow: its folder is full")
-    # and never looked as if it had been there
-    assert slow["peak_bytes"] == slow["total_bytes"]
-
-
-def test_what_is_freed_is_used_again(tiny_folder: Path, compile_program: Callable[..., Path], run_placed: RunPlaced) -> None:
-    # GIVEN a file system of 16 MiB, of which the plan may use half
-    tier = TierSpec("slow", "pmem", folder=tiny_folder, capacity_bytes=8 * MIB)
-    # WHEN a program allocates and maps 280 MiB each, at most one object of 7 MiB at a time
-    run = run_placed(compile_program("place_reuse"), plan=everything_in(tier))
-    # THEN all of it was in the tier
-    assert (run.output, run.status) == ("good 140\n", 0)
-    slow = run.tiers.loc["slow"]
-    assert slow["spilled_allocations"] == 0
-    assert slow["live_bytes"] < MIB
-    assert slow["total_bytes"] >= 560 * MIB
-    assert slow["peak_bytes"] <= 8 * MIB
-
-
-def test_a_program_whose_files_may_not_grow_goes_on(
-    tmp_path: Path, compile_program: Callable[..., Path], run_shim: Callable[..., Any], tier_of: Callable[[str], TierSpec]
-) -> None:
-    # GIVEN a limit on the size of files, which is enforced with a deadly signal
-    (tmp_path / "plan.bin").write_bytes(plan_bytes(everything_in(tier_of("pmem")), {}))
-    command = f"ulimit -f 64; exec {compile_program('place_sites')} 20"
-    # WHEN a program runs that is to have its objects in files
-    run = run_shim("/bin/sh", "-c", command, env={"TIERPROF_PLAN": str(tmp_path / "plan.bin"), "TIERPROF_DIR": ""})
-    # THEN it has them elsewhere
-    assert (run.completed.returncode, run.completed.stdout) == (0, b"right 20\n")
 
 
 @needs_memkind
