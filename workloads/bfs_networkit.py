@@ -16,8 +16,8 @@ def breadth_first(args: Namespace, phases: Phases) -> np.ndarray:
     found = np.empty((len(sources), network.numberOfNodes()))
     with phases.phase("compute"):
         for search in phases.steps(len(sources)):
-            distances = nk.distance.BFS(network, int(sources[search]), storePaths=False).run().getDistances()
-            found[search] = np.where(np.asarray(distances) < network.numberOfNodes(), distances, np.inf)
+            distances = np.asarray(nk.distance.BFS(network, int(sources[search]), storePaths=False).run().getDistances())
+            found[search] = np.where(distances < network.numberOfNodes(), distances, np.inf)
     return found
 
 

@@ -34,7 +34,7 @@ WORKLOADS = (
 #: Programs whose memory is millions of small objects; needs `pip install networkit`.
 SMALL_OBJECTS = (
     Workload("pagerank_networkit", "solutions", {18: 5}),
-    Workload("bfs_networkit", "sources", {18: 120}),
+    Workload("bfs_networkit", "sources", {20: 24}),
     Workload("betweenness_networkit", "samples", {18: 50}),
 )
 
