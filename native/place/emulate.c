@@ -11,6 +11,7 @@
 #include "bandwidth.h"
 #include "held.h"
 #include "keep.h"
+#include "perf_siginfo.h"
 #include "registers.h"
 #include "sample.h"
 #include "signals.h"
@@ -18,25 +19,14 @@
 
 #define TPI_COOKIE 0x7469657270726f66ull /* "tierprof": tells our events from the program's */
 #define TPI_LINE_NS 100.0                /* of a random read, where the plan does not tell */
-#define TPI_TRAP_PERF 6                  /* si_code; not in glibc's headers yet */
-#define TPI_FLAG_ASYNC 1                 /* TRAP_PERF_FLAG_ASYNC */
-
-/* The kernel's siginfo for TRAP_PERF on 64-bit machines; glibc's has no names for it. */
-struct tpi_perf_siginfo {
-    int signo, error, code, pad;
-    uint64_t address, data;
-    uint32_t type, flags;
-};
 
 static struct tpi_kept_event tpi_event = {.fd = -1};
 static bool tpi_started;
 static long tpi_pid; /* of the process that the event is for */
 
 static bool tpi_on_trap(siginfo_t *info, ucontext_t *context) {
-    struct tpi_perf_siginfo perf;
-    memcpy(&perf, info, sizeof perf);
-    if (info->si_code != TPI_TRAP_PERF || perf.data != TPI_COOKIE) return false;
-    if (context != NULL) tpi_sample_take((perf.flags & TPI_FLAG_ASYNC) != 0, context);
+    if (info->si_code != TPI_TRAP_PERF || tpi_perf_siginfo(info).data != TPI_COOKIE) return false;
+    if (context != NULL) tpi_sample_take(tpi_perf_waited(info), context);
     return true;
 }
 

@@ -18,6 +18,11 @@ static inline uintptr_t tpi_context_ip(const ucontext_t *context) {
     return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
 }
 
+/* Of a system call that has just returned. */
+static inline long tpi_context_result(const ucontext_t *context) {
+    return (long)context->uc_mcontext.gregs[REG_RAX];
+}
+
 /* PERF_REG_X86_AX ... PERF_REG_X86_IP are 0 to 8, R8 to R15 are 16 to 23; the recipes are checked to name no
  * other. */
 static inline uintptr_t tpi_context_register(const ucontext_t *context, int8_t number) {
@@ -35,6 +40,9 @@ static inline uintptr_t tpi_context_register(const ucontext_t *context, int8_t n
 
 static inline void tpi_pause(void) {}
 static inline uintptr_t tpi_context_ip(const ucontext_t *context) {
+    return 0;
+}
+static inline long tpi_context_result(const ucontext_t *context) {
     return 0;
 }
 static inline uintptr_t tpi_context_register(const ucontext_t *context, int8_t number) {

@@ -16,6 +16,7 @@
 struct tpi_claim {
     int number;
     bool interrupts; /* siginterrupt(number, 1) was the last word */
+    bool alone;      /* no other signal's handler runs between the kernel and ours */
     uint32_t n_claimants;
     tpi_signal_claimant *claimants[TPI_MAX_CLAIMANTS];
     uint32_t taken, current; /* places given out; the one that holds */
@@ -39,6 +40,9 @@ bool tpi_claim_ours(const struct tpi_claim *claim, siginfo_t *info, ucontext_t *
 
 /* Takes away what waits of ours for the calling thread while it blocks SIGTRAP. The program's own stays. */
 void tpi_claims_drain(void);
+
+/* Ours was delivered: did it end a call that had opened the mask? */
+void tpi_claims_woke(const siginfo_t *info, const ucontext_t *context);
 
 /* While a program is started anew, signals that the caller ignores are ignored in the kernel's eyes too. */
 void tpi_claims_before_exec(void);

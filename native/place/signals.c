@@ -7,14 +7,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "perf_siginfo.h"
 #include "signal_wants.h"
 
-#define TPI_TRAP_PERF 6 /* a si_code; not in glibc's headers yet */
+#define TPI_KERNEL_MASK_BYTES 8
 
 /* glibc's sigaction under the name that nobody interposes. */
 extern int __sigaction(int number, const struct sigaction *action, struct sigaction *old);
 
-static struct tpi_claim tpi_claims[] = {{.number = SIGTRAP}, {.number = SIGSEGV}};
+static struct tpi_claim tpi_claims[] = {{.number = SIGTRAP, .alone = true}, {.number = SIGSEGV}};
 
 enum { TPI_CLAIMS = sizeof tpi_claims / sizeof *tpi_claims };
 
@@ -83,6 +84,16 @@ static void tpi_unblock(int number) {
     syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &bit, NULL, sizeof bit);
 }
 
+/* The mask with which the kernel would have called the program's handler, had ours not asked for more. */
+static void tpi_open_mask(int number, const struct sigaction *wanted, const ucontext_t *context) {
+    uint64_t was, more;
+    memcpy(&was, &context->uc_sigmask, sizeof was);
+    memcpy(&more, &wanted->sa_mask, sizeof more);
+    was |= more;
+    if ((wanted->sa_flags & SA_NODEFER) == 0) was |= 1ull << (number - 1);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &was, NULL, TPI_KERNEL_MASK_BYTES);
+}
+
 static void tpi_hand_on(struct tpi_claim *claim, siginfo_t *info, void *context) {
     int number = claim->number;
     struct sigaction wanted = tpi_claim_use(claim);
@@ -91,7 +102,10 @@ static void tpi_hand_on(struct tpi_claim *claim, siginfo_t *info, void *context)
         tpi_die_of_it(number, info);
         return;
     }
-    if ((wanted.sa_flags & SA_NODEFER) != 0 && !sigismember(&wanted.sa_mask, number)) tpi_unblock(number);
+    if (claim->alone)
+        tpi_open_mask(number, &wanted, context);
+    else if ((wanted.sa_flags & SA_NODEFER) != 0 && !sigismember(&wanted.sa_mask, number))
+        tpi_unblock(number);
     /* A handler without SA_SIGINFO finds the same in the registers, and some look. */
     wanted.sa_sigaction(number, info, context);
 }
@@ -100,12 +114,21 @@ static void tpi_dispatch(int number, siginfo_t *info, void *context) {
     int saved_errno = errno;
     struct tpi_claim *claim = tpi_find(number);
     bool ours = tpi_claim_ours(claim, info, context);
+    if (ours && context != NULL) tpi_claims_woke(info, context);
     errno = saved_errno;
     if (!ours) tpi_hand_on(claim, info, context);
 }
 
-/* The kernel blocks what the program's handler wants blocked, and uses its stack: so both are exact for the
- * program's own signals. Where the program has no handler, ours need room that is certain to be there. */
+/* What an instruction raises cannot wait. */
+static void tpi_block_others(sigset_t *mask) {
+    static const int raised[] = {SIGTRAP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGSYS};
+    sigfillset(mask);
+    for (unsigned i = 0; i < sizeof raised / sizeof *raised; i++)
+        sigdelset(mask, raised[i]);
+}
+
+/* The kernel uses the stack that the program's handler wants: so it is exact for the program's own signals.
+ * Where the program has no handler, ours need room that is certain to be there. */
 static int tpi_install(const struct tpi_claim *claim) {
     struct sigaction wanted = tpi_claim_wants(claim);
     struct sigaction action = {.sa_sigaction = tpi_dispatch, .sa_flags = SA_RESTART | SA_ONSTACK};
@@ -114,6 +137,7 @@ static int tpi_install(const struct tpi_claim *claim) {
         action.sa_flags = wanted.sa_flags & (SA_RESTART | SA_ONSTACK);
         action.sa_mask = wanted.sa_mask;
     }
+    if (claim->alone) tpi_block_others(&action.sa_mask);
     action.sa_flags |= SA_SIGINFO;
     return __sigaction(claim->number, &action, NULL);
 }

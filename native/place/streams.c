@@ -6,6 +6,7 @@
 #define TPI_LINE_BYTES 64u
 #define TPI_SPARSE_BYTES 256u      /* an unrolled loop's samples are so far apart, and it skips no line */
 #define TPI_SURE 6                 /* the largest score */
+#define TPI_PROVEN 2               /* random reads land once where a sweep would, one time in some dozens */
 #define TPI_MOST_BYTES_PER_NS 64.0 /* no thread sweeps faster */
 #define TPI_TOLERANCE 0.3          /* of the distance that was expected */
 #define TPI_SLACK_BYTES 16384.0
@@ -95,7 +96,7 @@ static void tpi_step(struct tpi_stream *stream, struct tpi_access *access, unsig
     stream->address = access->address;
     stream->seen_ns = now_ns;
     access->known = stream->score >= 0;
-    if (stream->score <= 0) return;
+    if (stream->score < TPI_PROVEN) return;
     access->bytes = stream->swept * tpi_transfers(kinds);
     stream->swept = 0;
 }

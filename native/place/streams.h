@@ -23,7 +23,7 @@ struct tpi_stream {
     double bytes_per_ns;   /* negative: downwards; 0: one sample yet */
     uint64_t stride;       /* divides every distance seen */
     uint64_t swept;        /* not charged yet: it may prove to be no stream */
-    int score;             /* up when it is where it was expected, down when it is not; above 0: a stream */
+    int score; /* up when it is where it was expected, down when it is not; from 2 on it is charged */
 };
 
 /* One thread's. */

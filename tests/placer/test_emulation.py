@@ -190,9 +190,9 @@ def test_a_forked_child_shares_its_parents_cap(
     own = profile(compile_program("place_emulated"), "main", trace=tmp_path / "own.trace")
     found = run_in(own, "child", slow=TierSpec("slow", "emulated", factor=2.0, bandwidth_bytes_per_s=8e7), delay_ratio=0.0)
     child = max(found.counters, key=lambda one: one["emul_useful_ns"])
-    # THEN the child waits, by what lines were worth: some 64 bytes for each 100 ns of reading, where a sweep is worth thousands
+    # THEN the child waits, by what lines were worth: some 64 bytes for each 100 ns of reading
     assert child["emul_throttle_ns"] > 0
-    assert 0 < child["emul_bytes"] <= 2 * child["emul_useful_ns"]
+    assert 0 < child["emul_bytes"] <= 0.65 * child["emul_useful_ns"]
 
 
 def test_programs_may_do_what_they_like_with_sigtrap(
