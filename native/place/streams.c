@@ -4,9 +4,10 @@
 #include "../common/planfile.h"
 
 #define TPI_LINE_BYTES 64u
-#define TPI_SPARSE_BYTES 256u      /* an unrolled loop's samples are so far apart, and it skips no line */
-#define TPI_SURE 6                 /* the largest score */
-#define TPI_PROVEN 2               /* random reads land once where a sweep would, one time in some dozens */
+#define TPI_SPARSE_BYTES 256u /* an unrolled loop's samples are so far apart, and it skips no line */
+#define TPI_SURE 6            /* the largest score */
+#define TPI_SWEEPER 0.8       /* random reads miss where a sweep would be all but one time in some dozens */
+#define TPI_RECENT 0.1        /* what the last sample weighs in that share */
 #define TPI_MOST_BYTES_PER_NS 64.0 /* no thread sweeps faster */
 #define TPI_TOLERANCE 0.3          /* of the distance that was expected */
 #define TPI_SLACK_BYTES 16384.0
@@ -85,10 +86,13 @@ static void tpi_jump(struct tpi_stream *stream, double moved, double gone_ns) {
 }
 
 /* One stream's step; `kinds` is all that is done at its place. */
-static void tpi_step(struct tpi_stream *stream, struct tpi_access *access, unsigned kinds, uint64_t now_ns) {
+static void tpi_step(struct tpi_streams *streams, struct tpi_stream *stream, struct tpi_access *access,
+                     unsigned kinds, uint64_t now_ns) {
     double moved = tpi_way(stream->address, access->address), gone_ns = (double)(now_ns - stream->seen_ns);
     if (stream->seen_ns != 0 && now_ns > stream->seen_ns) {
-        if (tpi_foretold(stream, moved, gone_ns))
+        bool foretold = tpi_foretold(stream, moved, gone_ns);
+        streams->missed += TPI_RECENT * (!foretold - streams->missed);
+        if (foretold)
             tpi_go_on(stream, moved, gone_ns);
         else
             tpi_jump(stream, moved, gone_ns);
@@ -96,7 +100,7 @@ static void tpi_step(struct tpi_stream *stream, struct tpi_access *access, unsig
     stream->address = access->address;
     stream->seen_ns = now_ns;
     access->known = stream->score >= 0;
-    if (stream->score < TPI_PROVEN) return;
+    if (stream->score < (streams->missed <= TPI_SWEEPER ? 1 : 2)) return;
     access->bytes = stream->swept * tpi_transfers(kinds);
     stream->swept = 0;
 }
@@ -115,7 +119,7 @@ void tpi_streams_follow(struct tpi_streams *streams, struct tpi_access *accesses
             kinds |= tpi_kind(&accesses[j]);
             if (accesses[j].ip < ip) ip = accesses[j].ip;
         }
-        tpi_step(tpi_stream_of(streams, ip), &accesses[i], kinds, now_ns);
+        tpi_step(streams, tpi_stream_of(streams, ip), &accesses[i], kinds, now_ns);
     }
 }
 

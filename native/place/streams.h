@@ -23,12 +23,13 @@ struct tpi_stream {
     double bytes_per_ns;   /* negative: downwards; 0: one sample yet */
     uint64_t stride;       /* divides every distance seen */
     uint64_t swept;        /* not charged yet: it may prove to be no stream */
-    int score; /* up when it is where it was expected, down when it is not; from 2 on it is charged */
+    int score;             /* up when it is where it was expected, down when it is not; above 0: a stream */
 };
 
 /* One thread's. */
 struct tpi_streams {
     struct tpi_stream all[TPI_STREAMS];
+    double missed; /* share of its samples that were not foretold: above 0.8 only sure streams are charged */
 };
 
 /* An access of the loop in which a sample fell, and what is made of it. */
