@@ -25,6 +25,18 @@ each_kind = pytest.mark.parametrize(
 )
 
 
+@pytest.fixture
+def untouched(tier: TierSpec, start: Start, keys: Keys) -> Callable[[int], Any]:
+    """A running program with one object of so many bytes in the tier; it writes to it when told."""
+
+    def begin(size: int) -> Any:
+        (site,) = keys(size, "touch_later", str(size))
+        plan = Plan((DRAM, tier), "dram", (PlannedObject(site, "slow", "object", bytes=size),))
+        return start(plan, "touch_later", str(size))
+
+    return begin
+
+
 def objects_of(output: str) -> dict[str, dict]:
     """The rows of the one object that a plan has: by the tier in which it was."""
     return {row["tier"]: row for row in json.loads(output)["objects"] if row["name"] in ("left", "object")}
@@ -32,12 +44,11 @@ def objects_of(output: str) -> dict[str, dict]:
 
 @each_kind
 def test_where_tells_of_a_running_program_what_its_pages_tell(
-    tier: TierSpec, start: Start, keys: Keys, all_in: AllIn, tierprof: Command
+    tier: TierSpec, untouched: Callable[[int], Any], all_in: AllIn, tierprof: Command
 ) -> None:
     # GIVEN a program with an object of 6 MiB in the tier that nobody has touched
     size = 6 * MIB
-    (site,) = keys(size, "touch_later", str(size))
-    program = start(Plan((DRAM, tier), "dram", (PlannedObject(site, "slow", "object", bytes=size),)), "touch_later", str(size))
+    program = untouched(size)
     status, output = tierprof("where", program.pid, "--json")
     assert status == 0
     row = objects_of(output)["slow"]
@@ -54,12 +65,11 @@ def test_where_tells_of_a_running_program_what_its_pages_tell(
 
 @pytest.mark.parametrize("tier", [pytest.param("node:1", marks=NODES), pytest.param("kmem-node", marks=PMEM)], indirect=True)
 def test_where_tells_that_a_node_was_filled_behind_the_tiers_back(
-    tier: TierSpec, start: Start, keys: Keys, pages_in: PagesIn, tierprof: Command
+    tier: TierSpec, untouched: Callable[[int], Any], start: Start, pages_in: PagesIn, tierprof: Command
 ) -> None:
     # GIVEN an object of 32 MiB in a tier that had room for it, until another program took all but 24 MiB of the node
     size = 32 * MIB
-    (site,) = keys(size, "touch_later", str(size))
-    program = start(Plan((DRAM, tier), "dram", (PlannedObject(site, "slow", "object", bytes=size),)), "touch_later", str(size))
+    program = untouched(size)
     filler = start(Plan((DRAM,), "dram"), "fill_node", str(tier.node), str(24 * MIB))
     # WHEN the program writes to it, and the kernel puts a part on the other node
     program.tell("touch")
