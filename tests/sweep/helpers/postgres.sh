@@ -28,9 +28,10 @@ echo "pgbench $?"
 grep -E 'actually processed|failed' bench
 psql -qAtX -c 'SELECT count(*), (SELECT sum(abalance) FROM pgbench_accounts) = (SELECT sum(bbalance) FROM pgbench_branches),
     (SELECT sum(tbalance) FROM pgbench_tellers) = sum(delta) FROM pgbench_history'
-pg_dump | sed '/^-- Dump/d; /restrict/d' | grep -v pgbench | head -n 60 | md5sum
+pg_dump | sed '/^-- Dump/d; /restrict/d' | grep -v pgbench | sed -n 1,60p | md5sum
 kill -INT $server
 wait $server
 echo "postgres $?"
-grep -cE 'PANIC|FATAL|terminated by' log
+# How often it was asked too early is a matter of time.
+grep -v 'is starting up' log | grep -cE 'PANIC|FATAL|terminated by'
 pg_controldata data | grep 'cluster state'
