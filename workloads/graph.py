@@ -35,9 +35,18 @@ class Graph(NamedTuple):
 
     def edges(self) -> np.ndarray:
         """Every undirected edge once: int64, edges x 2, smaller vertex first."""
-        rows = np.repeat(np.arange(self.vertices, dtype=np.int64), self.degrees)
-        once = rows < self.indices
+        rows, once = self._once()
         return np.column_stack((rows[once], self.indices[once]))
+
+    def weighted_edges(self) -> tuple[np.ndarray, np.ndarray]:
+        """`edges`, and the weight of each."""
+        rows, once = self._once()
+        return np.column_stack((rows[once], self.indices[once])), self.weights[once]
+
+    def _once(self) -> tuple[np.ndarray, np.ndarray]:
+        """Row of every stored edge, and whether it is the one of its two directions that starts at the smaller vertex."""
+        rows = np.repeat(np.arange(self.vertices, dtype=np.int64), self.degrees)
+        return rows, rows < self.indices
 
     def sources(self, count: int) -> np.ndarray:
         """Vertices to start searches from: spread over the labels, each with at least one neighbour."""

@@ -14,7 +14,7 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 
 from tierprof.workloads import rmat
-from tierprof.workloads.catalog import WORKLOADS
+from tierprof.workloads.catalog import IGRAPH_SEARCHES, WORKLOADS
 from tierprof.workloads.graph import Graph, WorkloadError, load
 from tierprof.workloads.program import Phases, checksum
 
@@ -79,6 +79,17 @@ def test_pagerank_igraph_solves_the_equation(graph: Graph, path: Path) -> None:
     np.testing.assert_allclose(first, 0.15 / graph.vertices + 0.85 * spread, rtol=1e-6)
 
 
+def test_bfs_igraph_matches_scipy(graph: Graph, path: Path) -> None:
+    levels = run_kernel("bfs_igraph", "breadth_first", path, sources=3)
+    expected = dijkstra(matrix(graph), unweighted=True, indices=graph.sources(3)) + 1
+    np.testing.assert_array_equal(levels, np.where(np.isfinite(expected), expected, 0))
+
+
+def test_sssp_igraph_matches_scipy(graph: Graph, path: Path) -> None:
+    distances = run_kernel("sssp_igraph", "shortest_paths", path, sources=3)
+    np.testing.assert_array_equal(distances, dijkstra(matrix(graph, graph.weights), indices=graph.sources(3)))
+
+
 def test_coreness_igraph_matches_peeling(graph: Graph, path: Path) -> None:
     cores = run_kernel("coreness_igraph", "coreness", path, rounds=1)[0]
     # THEN inside the k-core every vertex has at least k neighbours, and it is the largest such set
@@ -90,7 +101,7 @@ def test_coreness_igraph_matches_peeling(graph: Graph, path: Path) -> None:
         np.testing.assert_array_equal(inside, cores >= core)
 
 
-@pytest.mark.parametrize("workload", WORKLOADS, ids=lambda workload: workload.name)
+@pytest.mark.parametrize("workload", (*WORKLOADS, *IGRAPH_SEARCHES), ids=lambda workload: workload.name)
 def test_runs_alone_and_repeats_exactly(workload: object, path: Path, tmp_path: Path) -> None:
     # GIVEN each workload as a user calls it, small
     command = workload.command(path, sys.executable, {workload.option: 2})  # type: ignore[attr-defined]
