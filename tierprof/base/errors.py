@@ -43,3 +43,7 @@ class ModelError(TierprofError):
 
 class MachineError(TierprofError):
     """A machine file is missing, malformed, or asks for what cannot be."""
+
+
+class EmbeddingError(TierprofError):
+    """An embedding table is asked for what it cannot do."""
