@@ -89,7 +89,7 @@ def make_trace(folder: Path, args: argparse.Namespace) -> Trace:
     trace = Trace(create_trace_folder(folder / "benchmark.trace", ["benchmark"]), meta)
     for name, table in counts(args.objects, args.slices, args.episodes, random).items():
         trace.write(f"exact_{name}", table)
-    trace.write("allocations", allocations)
+    trace.write("allocations", allocations.assign(name=None))
     for name in ("samples", "modules"):
         trace.write(name, TABLES[name].empty_table())
     trace.write("sites", sites.assign(frames=[[] for _ in range(args.objects)], truncated=False))

@@ -7,14 +7,17 @@ from pathlib import Path
 BENCHMARKS = (
     "malloc_cost",
     "small_sites",
+    "parts_cost",
     "resident",
     "join",
     "attribution",
+    "tensor_names",
     "overhead",
     "emulated_factor",
     "migration",
     "predict",
     "exact_speed",
+    "tiered_embedding",
 )
 
 

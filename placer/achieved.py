@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from tierprof.base.schema import PLACES
+from tierprof.placer.achieved_parts import PartsHeld, parts_held
 from tierprof.placer.binary import tier_order
 from tierprof.placer.decisions import read_decisions
 from tierprof.placer.found import found_by_object
@@ -23,7 +24,7 @@ TIER_COUNTERS = ("allocations", "live_bytes", "peak_bytes", "total_bytes", "spil
 PLAN_TEXT = "plan.toml"
 
 #: What `compare` asks of allocations.
-ALLOCATION_COLUMNS = ("site", "tier", "birth_ns", "death_ns", "size_bytes", "kind", "weight", "inherited")
+ALLOCATION_COLUMNS = ("site", "tier", "address", "birth_ns", "death_ns", "size_bytes", "kind", "weight", "inherited")
 
 #: Columns of `compare`.
 COLUMNS = (
@@ -157,7 +158,9 @@ def compare(plan: Plan, allocations: pd.DataFrame, places: pd.DataFrame, evidenc
         kernel told, ``found_bytes`` in places of the tier, ``astray_bytes`` in others and ``absent_bytes`` nowhere (NA where nobody asked);
         ``found`` has the places in words. ``as_planned`` tells whether the tiers agree (or a phase of the plan, or the online policy, moved
         it) and at most `MOST_ASTRAY` of the pages lie elsewhere, ``reason`` why not. An object that the run never allocated has one row
-        with tier None. Of an object that the plan does not name (``planned_bytes`` is 0) see `tierprof.placer.unnamed`.
+        with tier None. Of an object with parts ``planned`` is the tier, if the plan wants any of it there; it is as planned if its ranges
+        are in their parts' tiers (`tierprof.placer.achieved_parts`). Of an object that the plan does not name (``planned_bytes`` is 0) see
+        `tierprof.placer.unnamed`.
     """
     planned = pd.DataFrame(
         [(own.site, own.name, own.tier, own.bytes) for own in plan.objects], columns=["site", "name", "planned", "planned_bytes"]
@@ -166,14 +169,17 @@ def compare(plan: Plan, allocations: pd.DataFrame, places: pd.DataFrame, evidenc
     found = found_by_object(places, plan).reset_index().astype(keys)
     table = planned.astype({"site": object}).merge(_held(plan, allocations).astype(keys), on="site", how="left")
     table = table.merge(found, on=["site", "tier"], how="left")
+    parts = _with_parts(table, plan, allocations)
     table[["allocations", "peak_bytes"]] = table[["allocations", "peak_bytes"]].fillna(0).round().astype(np.int64)
     table["tier"] = table["tier"].astype(object).where(table["tier"].notna(), None)
     for name in ("found_bytes", "astray_bytes", "absent_bytes"):
         table[name] = (table[name].astype(float) / table["asked_bytes"].astype(float) * table["own_pages_bytes"].fillna(0)).round()
     table["found"] = table["found"].astype(object).where(table["found"].notna(), "")
     astray = table["astray_bytes"] > MOST_ASTRAY * (table["found_bytes"] + table["astray_bytes"])
-    table["as_planned"] = _agrees(table, plan, evidence) & ~astray.to_numpy(dtype=bool)
-    table["reason"] = [reason_of(row, plan, evidence) for row in table.to_dict("records")]
+    table["as_planned"] = _agrees(table, plan, evidence, parts) & ~astray.to_numpy(dtype=bool)
+    misplaced = [own.misplaced if own is not None else () for own in parts]
+    rows = table.assign(misplaced=misplaced).to_dict("records")
+    table["reason"] = [reason_of(row, plan, evidence) for row in rows]
     for name in ("found_bytes", "astray_bytes", "absent_bytes"):
         table[name] = table[name].astype("Int64")
     return table[list(COLUMNS)]
@@ -197,12 +203,28 @@ def _held(plan: Plan, allocations: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"allocations": counts, "peak_bytes": peaks(own), "own_pages_bytes": own_pages}).reset_index()
 
 
-def _agrees(table: pd.DataFrame, plan: Plan, evidence: Evidence) -> np.ndarray:
+def _with_parts(table: pd.DataFrame, plan: Plan, allocations: pd.DataFrame) -> list[PartsHeld | None]:
+    """Of each row that is of an object with parts, what it held; `planned` and `planned_bytes` become those of the parts."""
+    own = allocations[~allocations["inherited"].to_numpy(dtype=bool)]
+    held = parts_held(plan, own[own["kind"].isin(["malloc", "mmap"])])
+    found = [held.get((site, tier)) for site, tier in zip(table["site"], table["tier"], strict=True)]
+    table["planned"] = [was if now is None else now.planned for was, now in zip(table["planned"], found, strict=True)]
+    table["planned_bytes"] = [was if now is None else now.planned_bytes for was, now in zip(table["planned_bytes"], found, strict=True)]
+    return found
+
+
+def _agrees(table: pd.DataFrame, plan: Plan, evidence: Evidence, parts: list[PartsHeld | None]) -> np.ndarray:
     """Whether each row's tier is the planned one, or one that a phase or the policy chose, or, of an object that is not named, may be."""
     ordered = _phases(plan) | {key for key, (_, by) in evidence.moved.items() if by == POLICY}
     allowed = unnamed_tiers(plan)
     rows = table[["site", "planned", "tier"]].itertuples(index=False)
-    return np.array([tier == planned or (site, tier) in ordered or tier in allowed.get(site, ()) for site, planned, tier in rows], bool)
+    return np.array(
+        [
+            (tier == planned and not (own is not None and own.misplaced)) or (site, tier) in ordered or tier in allowed.get(site, ())
+            for (site, planned, tier), own in zip(rows, parts, strict=True)
+        ],
+        bool,
+    )
 
 
 def _phases(plan: Plan) -> set[tuple[str, str]]:

@@ -11,9 +11,12 @@ from tierprof.base.errors import PlanError, TierprofError
 from tierprof.base.units import format_bytes, parse_size_bytes
 from tierprof.placer.candidates import placeable
 from tierprof.placer.match import frames_by_site
-from tierprof.placer.pack import Demand, pack, pack_in_order, trace_demand
+from tierprof.placer.pack import Demand, pack_in_order, trace_demand
+from tierprof.placer.pack_split import SplitPacking, pack_split
 from tierprof.placer.plan import Plan, PlannedObject, Provenance
 from tierprof.placer.predict.by_model import labelled_machine
+from tierprof.placer.split_plan import SplitSummary, parts_of, split_reason, summary_of, whole_reason
+from tierprof.placer.splits import Splits, splittable
 from tierprof.placer.tiers import TierSpec
 from tierprof.profiler.trace import Trace
 
@@ -37,6 +40,7 @@ class Placement(NamedTuple):
     fast_peak_bytes: int  # most bytes of the objects chosen for the fast tier live at once
     optimal: bool  # whether no better packing exists, for the values given
     exact: bool  # whether the budget was checked at every moment, not at windows of moments
+    split: SplitSummary | None = None  # None: nothing could be split
 
 
 def parse_budget(text: str, peak_bytes: int) -> int:
@@ -83,6 +87,7 @@ def make_placement(
     model: "CriticalityRanker | None" = None,
     machine: str | None = None,
     seed: int = 0,
+    split: bool = True,
 ) -> Placement:
     """Make a plan for a traced program.
 
@@ -102,6 +107,8 @@ def make_placement(
         For ``model`` without a ranker: the machine whose labels are meant.
     seed
         Of ``random``.
+    split
+        Whether objects may be split by address range; only where `by` is additive.
 
     Raises
     ------
@@ -124,15 +131,20 @@ def make_placement(
     values = value_objects(trace, slow, by=by, model=model, machine=machine, seed=seed)
     if by == "model" and model is None:
         provenance["machine"] = labelled_machine(trace, machine)
-    chosen, optimal = _choose(values, rows, able, budget_bytes)
+    worth = np.where(able, values.score, 0.0)
+    splits = splittable(trace, objects, worth) if split and values.additive else None
+    packing = _choose(values, rows, able, budget_bytes, splits)
+    chosen, ways = packing.chosen, packing.ways
     frames = frames_by_site(trace.frame("stacks")) if trace.has("stacks") else {}
-    named = able & (chosen | (objects["samples"] > 0).to_numpy() | (objects["peak_bytes"] >= LEAST_NAMED_BYTES).to_numpy())
+    split_here = np.isin(np.arange(len(objects)), list(ways))
+    named = able & (chosen | split_here | (objects["samples"] > 0).to_numpy() | (objects["peak_bytes"] >= LEAST_NAMED_BYTES).to_numpy())
+    too_large = ~chosen & (rows.max(axis=0, initial=0) > budget_bytes)
     entries = [
         PlannedObject(
             str(own["key"]),
             fast.name if chosen[place] else slow.name,
             str(own["name"]),
-            _reason(values.reasons[place], bool(chosen[place]), int(rows[:, place].max(initial=0)), budget_bytes),
+            values.reasons[place] + (f"; larger than the budget{whole_reason(splits, place)}" if too_large[place] else ""),
             int(own["peak_bytes"]),
             None if np.isnan(values.cost_s[place]) else round(float(values.cost_s[place]), 6),
             frames.get(int(own["site"]), ()),
@@ -141,22 +153,45 @@ def make_placement(
         for place, own in enumerate(objects.to_dict("records"))
         if named[place]
     ]
+    entries = _with_parts(entries, objects["key"].tolist(), packing, splits, fast)
     entries.sort(key=lambda own: (own.tier != fast.name, -(own.predicted_effect_s or 0.0), -own.bytes))
-    default, provenance["unnamed"] = _default(rows, chosen, able & ~named, (fast, slow), budget_bytes)
+    default, provenance["unnamed"] = _default(rows, packing.live_bytes, able & ~named, (fast, slow), budget_bytes)
     plan = Plan((_limited(fast, slow, budget_bytes), slow), default, tuple(entries), provenance)
-    return Placement(plan, budget_bytes, peak_bytes, int(rows[:, chosen].sum(axis=1).max(initial=0)), optimal, demand.exact)
+    fast_peak_bytes = int(packing.live_bytes.max(initial=0))
+    summary = summary_of(worth, packing) if splits is not None and splits.objects else None
+    return Placement(plan, budget_bytes, peak_bytes, fast_peak_bytes, packing.optimal, demand.exact, summary)
+
+
+def _with_parts(
+    entries: list[PlannedObject], keys: list[str], packing: SplitPacking, splits: Splits | None, fast: TierSpec
+) -> list[PlannedObject]:
+    """The objects, those that are split with their parts and the reason for them."""
+    ways = {keys[own.place]: (own, packing.ways[own.place]) for own in (splits.objects if splits else []) if own.place in packing.ways}
+
+    def with_own(entry: PlannedObject) -> PlannedObject:
+        if entry.site not in ways:
+            return entry
+        own, way = ways[entry.site]
+        parts = parts_of(own, way, fast.name, entry.predicted_effect_s)
+        return replace(entry, parts=parts, reason=f"{split_reason(own, way)}; {entry.reason}")
+
+    return [with_own(entry) for entry in entries]
 
 
 def _default(
-    rows: NDArray[np.int64], chosen: NDArray[np.bool_], unnamed: NDArray[np.bool_], tiers: tuple[TierSpec, TierSpec], budget_bytes: int
+    rows: NDArray[np.int64],
+    chosen_bytes: NDArray[np.int64],
+    unnamed: NDArray[np.bool_],
+    tiers: tuple[TierSpec, TierSpec],
+    budget_bytes: int,
 ) -> tuple[str, str]:
     """The tier of what the plan does not name, and why: the fast one if all of that fits beside the chosen objects at every moment.
 
     Then nothing that was chosen is crowded out by it; whatever else turns up spills into the slow tier: the capacity holds at run time.
     """
     fast, slow = tiers
-    left_bytes = budget_bytes - int(rows[:, chosen].sum(axis=1).max(initial=0))
-    beside = int(rows[:, chosen | unnamed].sum(axis=1).max(initial=0))
+    left_bytes = budget_bytes - int(chosen_bytes.max(initial=0))
+    beside = int((chosen_bytes + rows[:, unnamed].sum(axis=1)).max(initial=0))
     rest = format_bytes(int(rows[:, unnamed].sum(axis=1).max(initial=0)))
     if beside <= budget_bytes:
         why = f"{rest} at most in the profiled run, beside which the chosen objects fit the budget; what does not fit spills to {slow.name}"
@@ -164,17 +199,12 @@ def _default(
     return slow.name, f"go to {slow.name}: with {rest} at most they do not fit the {format_bytes(left_bytes)} that the chosen objects leave"
 
 
-def _choose(values: "Values", rows: NDArray[np.int64], able: NDArray[np.bool_], budget_bytes: int) -> tuple[NDArray[np.bool_], bool]:
-    if not values.additive:
-        return pack_in_order(np.where(able, values.score, -np.inf), rows, budget_bytes) & able, True
-    packing = pack(np.where(able, values.score, 0.0), rows, budget_bytes)
-    return packing.chosen, packing.optimal
-
-
-def _reason(why: str, chosen: bool, peak_bytes: int, budget_bytes: int) -> str:
-    if not chosen and peak_bytes > budget_bytes:
-        return f"{why}; larger than the budget"
-    return why
+def _choose(values: "Values", rows: NDArray[np.int64], able: NDArray[np.bool_], budget_bytes: int, splits: Splits | None) -> SplitPacking:
+    if values.additive:
+        return pack_split(np.where(able, values.score, 0.0), rows, budget_bytes, splits.objects if splits is not None else [])
+    chosen = pack_in_order(np.where(able, values.score, -np.inf), rows, budget_bytes) & able
+    worth = float(values.score[chosen].sum())
+    return SplitPacking(chosen, {}, worth, rows[:, chosen].sum(axis=1), True, worth, worth)
 
 
 def _blind(by: str, tiers: tuple[TierSpec, TierSpec], budget_bytes: int, demand: Demand, provenance: Provenance) -> Placement:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from tierprof.placer.plan import Plan
 from tierprof.placer.tiers import DEFAULT_HUGE_PAGE_BYTES, KMEM_POLICIES, MAX_WEIGHTS, TierSpec
 
-PLAN_VERSION = 2
+PLAN_VERSION = 3
 RECIPES_VERSION = 1
 EMULATION_PERIOD_NS = 1_000_000  # useful CPU time between two looks at a thread
 
@@ -26,6 +26,8 @@ _PLAN_HEADER = struct.Struct("<8sIIIIQII")
 _TIER = struct.Struct("<32sIIQQddII64s264s")
 _SITE = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("tier", "<u4"), ("flags", "<u4")])
 _MOVE = np.dtype([("site", "<u8", (2,)), ("trigger", "<u8", (2,)), ("at", "<u8"), ("when", "<u4"), ("tier", "<u4")])
+_PART = np.dtype([("site", "<u8", (2,)), ("start", "<u8"), ("end", "<u8"), ("tier", "<u4"), ("pad", "<u4")])
+_TO_THE_END = 2**64 - 1
 _AT_TIME, _AT_ALLOCATION = 0, 1
 _RECIPES_HEADER = struct.Struct("<8sIIQQ")
 _MODULE = struct.Struct("<32sIIQQQ")
@@ -102,6 +104,17 @@ def _moves(plan: Plan, numbers: Mapping[str, int]) -> np.ndarray:
     return moves
 
 
+def _parts(plan: Plan, numbers: Mapping[str, int]) -> np.ndarray:
+    """The parts of all objects, in order of their sites; those of a site are in order already."""
+    rows = [(own.site, part) for own in sorted(plan.objects, key=lambda own: own.site) for part in own.parts]
+    parts = np.zeros(len(rows), dtype=_PART)
+    parts["site"] = _halves([site for site, _ in rows])
+    parts["start"] = [part.start for _, part in rows]
+    parts["end"] = [_TO_THE_END if part.end is None else part.end for _, part in rows]
+    parts["tier"] = [numbers[part.tier] for _, part in rows]
+    return parts
+
+
 def plan_bytes(plan: Plan, delay_ratios: Mapping[str, float], line_ns: float = 0.0) -> bytes:
     """The plan's binary form.
 
@@ -123,14 +136,15 @@ def plan_bytes(plan: Plan, delay_ratios: Mapping[str, float], line_ns: float = 0
     sites["flags"] = [_SMALL if own.small else 0 for own in plan.objects]
     sites.sort(order=["hi", "lo"])
     period_ns = EMULATION_PERIOD_NS if any(tier.kind == "emulated" for tier in tiers) else 0
-    moves = _moves(plan, numbers)
+    moves, parts = _moves(plan, numbers), _parts(plan, numbers)
     counts = (len(tiers), len(sites))
-    header = _PLAN_HEADER.pack(b"TPPLAN", PLAN_VERSION, *counts, numbers[plan.default], period_ns, len(moves), 0)
+    header = _PLAN_HEADER.pack(b"TPPLAN", PLAN_VERSION, *counts, numbers[plan.default], period_ns, len(moves), len(parts))
     return (
         header
         + b"".join(_pack_tier(tier, numbers, delay_ratios.get(tier.name, 0.0), line_ns) for tier in tiers)
         + sites.tobytes()
         + moves.tobytes()
+        + parts.tobytes()
     )
 
 

@@ -9,6 +9,7 @@ from tierprof.base.errors import PlanError, TierError, TraceError
 from tierprof.placer.achieved import PLAN_TEXT
 from tierprof.placer.binary import write_plan, write_recipes
 from tierprof.placer.emulation import calibrate
+from tierprof.placer.match import made_without_python
 from tierprof.placer.plan import Plan
 from tierprof.placer.tiers import TierSpec, check_tier, parse_tier
 from tierprof.profiler.trace import Trace
@@ -52,6 +53,8 @@ def enforcement_env(plan: Plan, folder: Path, recipes: pa.Table | None) -> dict[
     ratios = {name: calibration.delay_ratio for name, calibration in calibrations.items()}
     line_ns = max((calibration.line_ns for calibration in calibrations.values()), default=0.0)
     environment = {"TIERPROF_PLAN": str(folder / PLAN_FILE)}
+    if made_without_python(plan):
+        environment["TIERPROF_PYTHON"] = "0"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         write_plan(folder / PLAN_FILE, plan, ratios, line_ns)

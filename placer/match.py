@@ -2,7 +2,8 @@
 
 The key of a site is a hash over its frames' modules and offsets (native/shim/sites.c). Where a module was built anew, a frame's offset is
 now that of the call at the same place of the same function, if the function is as long as it was; or else of the only call on the same line
-of it. What cannot be told for certain is not matched.
+of it. Python frames are beyond the native ones, and are found by function and by the text of the line (placer/python_code.py). What cannot
+be told for certain is not matched.
 """
 
 import os
@@ -16,16 +17,21 @@ import pandas as pd
 from tierprof.placer.calls import call_returns
 from tierprof.placer.libraries import library_paths
 from tierprof.placer.plan import Plan, PlannedObject
+from tierprof.placer.python_code import PythonToday
 from tierprof.placer.site_key import module_identity, site_key
 from tierprof.profiler.image import Image
 from tierprof.profiler.modules import Images
-from tierprof.profiler.stacks import build_of
+from tierprof.profiler.python_frames import PythonFrame
+from tierprof.profiler.stacks import PYTHON, build_of
 from tierprof.profiler.symbols import Symboliser
 
 _FRAME = re.compile(
     r"(?P<path>.*)\[(?P<build>[^\]]*)\]\+0x(?P<offset>[0-9a-f]+)"
     r"(?: (?P<function>\S+)\+0x(?P<place>[0-9a-f]+)/0x(?P<size>[0-9a-f]+))?(?: (?P<file>.+):(?P<line>\d+))?"
 )
+_PYTHON_FRAME = re.compile(r"python (?P<file>.+):(?P<line>\d+) (?P<function>\S+) from (?P<first>\d+)(?:: (?P<source>.*))?")
+# Beyond this function of an interpreter are the Python frames, if they were recorded.
+_LOOP = "_PyEval_EvalFrameDefault"
 
 
 @dataclass(frozen=True)
@@ -40,16 +46,28 @@ class StackFrame:
     function_bytes: int = 0
     file: str = ""
     line: int = 0
+    source: str = ""
+
+    @property
+    def python(self) -> PythonFrame | None:
+        """The Python frame that it is; None for a native one."""
+        return PythonFrame(self.path, self.line, self.function, self.offset) if self.build == PYTHON else None
 
     @property
     def text(self) -> str:
-        """``/lib/libfoo.so[BUILD]+0x1234 function+0x1c/0x80 file.c:42``, without what is unknown."""
+        """``/lib/libfoo.so[BUILD]+0x1234 function+0x1c/0x80 file.c:42``, or ``python /home/me/gcn.py:42 GCN.run from 40: x = ones(n)``."""
+        if self.build == PYTHON:
+            return f"python {self.path}:{self.line} {self.function} from {self.offset}{f': {self.source}' if self.source else ''}"
         function = f" {self.function}+{self.place:#x}/{self.function_bytes:#x}" if self.function else ""
         return f"{self.path}[{self.build}]+{self.offset:#x}{function}{f' {self.file}:{self.line}' if self.file else ''}"
 
     @classmethod
     def parse(cls, text: str) -> "StackFrame | None":
         """The frame of a text; None if it is no frame's."""
+        python = _PYTHON_FRAME.fullmatch(text)
+        if python is not None:
+            line, first = int(python["line"]), int(python["first"])
+            return cls(python["file"], PYTHON, first, python["function"], line - first, 0, python["file"], line, python["source"] or "")
         match = _FRAME.fullmatch(text)
         if match is None:
             return None
@@ -63,6 +81,7 @@ class StackFrame:
 def frames_by_site(stacks: pd.DataFrame) -> dict[int, tuple[str, ...]]:
     """The frames of each site as a plan keeps them, from a trace's `tierprof.base.schema.STACKS`."""
     fields = ["path", "build", "offset", "function", "place", "function_bytes", "file", "line"]
+    fields.extend(name for name in ("source",) if name in stacks)  # older traces have no Python frames
     texts = [StackFrame(*row).text for row in stacks[fields].itertuples(index=False)]
     ordered = stacks.assign(text=texts).sort_values(["site", "depth"], kind="stable")
     return {int(site): tuple(own["text"]) for site, own in ordered.groupby("site")}
@@ -106,6 +125,7 @@ class _Today:
         self._libraries = library_paths(program)
         self._images = Images()
         self._symboliser = Symboliser(self._images)
+        self.python = PythonToday()
 
     def path(self, was: str) -> str:
         """Where a module lies now; the program itself, under whatever name, for what is no library."""
@@ -139,7 +159,14 @@ class _Today:
 def _key_today(frames: Sequence[StackFrame], today: _Today) -> str | None:
     """The key that a stack has today; None if a frame of it is not to be found."""
     placed = []
+    beyond = []
     for frame in frames:
+        if frame.python is not None:
+            now = today.python.frame(frame.python, frame.source)
+            if now is None:
+                return None
+            beyond.append(now)
+            continue
         if not frame.path:
             placed.append(((0, 0), 0))
             continue
@@ -149,7 +176,7 @@ def _key_today(frames: Sequence[StackFrame], today: _Today) -> str | None:
         if offset is None:
             return None
         placed.append((module_identity(path, image.build_id if image is not None else b""), offset))
-    return site_key(placed)
+    return site_key(placed, beyond)
 
 
 def match_plan(plan: Plan, program: Path) -> Match:
@@ -179,6 +206,13 @@ def match_plan(plan: Plan, program: Path) -> Match:
         taken.add(key)
         keys[own.site] = key
     return Match(_with_keys(plan, keys), tuple(anew), tuple(lost))
+
+
+def made_without_python(plan: Plan) -> bool:
+    """Whether the plan is of a Python program whose stacks were recorded as native throughout: their keys are other ones."""
+    frames = [StackFrame.parse(text) for own in plan.objects for text in own.frames]
+    builds = {frame.build for frame in frames if frame is not None}
+    return PYTHON not in builds and any(frame is not None and frame.function == _LOOP for frame in frames)
 
 
 def _with_keys(plan: Plan, keys: dict[str, str]) -> Plan:

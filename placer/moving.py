@@ -13,9 +13,8 @@ import pandas as pd
 from tierprof.base.errors import TierprofError
 from tierprof.placer.control import DONE, SIGNALS, UNSEEN, Answer, ControlledProcess
 from tierprof.profiler.modules import Images
-from tierprof.profiler.names import site_name
 from tierprof.profiler.raw import read_meta
-from tierprof.profiler.sites import Heap, site_frames
+from tierprof.profiler.sites import Heap, site_frames, site_names
 from tierprof.profiler.symbols import Symboliser
 
 _KEY = re.compile(r"[0-9a-f]{4,32}")
@@ -213,5 +212,5 @@ def _sites(process: ControlledProcess) -> list[Site]:
         heap.add_site(site, modules)
     heap.allocations = pd.DataFrame({"site": pd.Series(dtype="int64"), "size_bytes": pd.Series(dtype="float64")})
     frames = site_frames(heap, Symboliser(Images()))
-    names = [heap.pools.get(row) or site_name(stack) for row, stack in enumerate(frames)]
+    names = site_names(heap, frames)
     return [Site(key, name) for key, name in zip(heap.keys, names, strict=True)]

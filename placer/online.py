@@ -55,7 +55,7 @@ class OnlinePolicy:
     Parameters
     ----------
     plan
-        That the run is under.
+        That the run is under. Objects that it splits stay as it says: the policy moves objects whole.
     limits
         Of `limits_of`.
     interval_s
@@ -67,6 +67,7 @@ class OnlinePolicy:
     def __init__(self, plan: Plan, limits: Limits, interval_s: float, raw: Path) -> None:
         self._policy = Policy(limits)
         self._tiers = [tier.name for tier in tier_order(plan)]
+        self._split = {own.site for own in plan.objects if own.parts}
         self._limits = limits
         self._interval_s = interval_s
         self._raw = raw
@@ -108,7 +109,8 @@ class OnlinePolicy:
     def _round(self, now_s: float, elapsed_s: float) -> None:
         heap = read_heap(self._raw)
         self._policy.observe(self._shares(heap), elapsed_s)
-        for step in self._policy.decide(_held(heap, self._tiers, self._limits), now_s):
+        held = (own for own in _held(heap, self._tiers, self._limits) if own.key[1] not in self._split)
+        for step in self._policy.decide(held, now_s):
             if self._stop.is_set():
                 return
             self._take(step)

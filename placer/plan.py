@@ -1,17 +1,17 @@
 """Plans: which object goes to which tier. A TOML file that a person can read and edit; here it is read, checked and written."""
 
-import difflib
-import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tierprof.base.errors import PlanError, TierprofError
 from tierprof.base.units import parse_size_bytes
+from tierprof.placer.plan_toml import check_known, did_you_mean, exact_size, lines, quoted, read_flag, typed
 from tierprof.placer.planned_moves import MAX_MOVES, PlannedMove, format_duration, parse_duration_ns
+from tierprof.placer.planned_parts import MAX_PARTS, PlannedPart, check_parts, read_parts
 from tierprof.placer.tiers import TierSpec, parse_tier
 
 FORMAT = 1
@@ -41,6 +41,8 @@ class PlannedObject:
         The site's call stack, innermost first, as match.py writes and reads it: by it the site is found in another build.
     small : bool
         Its small allocations are placed, too: they get memory of their own.
+    parts : tuple of PlannedPart
+        Ranges of each of its allocations that go elsewhere; what no part covers goes to `tier`.
     """
 
     site: str
@@ -51,6 +53,13 @@ class PlannedObject:
     predicted_effect_s: float | None = None
     frames: tuple[str, ...] = ()
     small: bool = False
+    parts: tuple[PlannedPart, ...] = ()
+
+    def effect_outside_s(self, tier: str) -> float:
+        """Of its predicted effect, what its ranges outside a tier have; 0 if it is not predicted."""
+        inside = sum(part.predicted_effect_s or 0.0 for part in self.parts if part.tier == tier)
+        outside = sum(part.predicted_effect_s or 0.0 for part in self.parts if part.tier != tier)
+        return outside if self.tier == tier else (self.predicted_effect_s or 0.0) - inside
 
 
 @dataclass(frozen=True)
@@ -152,17 +161,19 @@ class Plan:
 
     def text(self) -> str:
         """The plan as TOML."""
-        blocks = [_HEADER + _lines({"format": FORMAT, "default": self.default})]
+        blocks = [_HEADER + lines({"format": FORMAT, "default": self.default})]
         if self.provenance:
-            blocks.append("[provenance]\n" + _lines(self.provenance))
+            blocks.append("[provenance]\n" + lines(self.provenance))
         for tier in self.tiers:
-            limits = {"capacity": tier.capacity_bytes if tier.capacity_bytes is None else _size(tier.capacity_bytes), "spill": tier.spill}
-            blocks.append(f"[tiers.{_string(tier.name)}]\n" + _lines({"spec": tier.spec, **limits}))
-        blocks += [
-            "[[object]]\n" + _lines({key: getattr(own, key) or None if key == "small" else getattr(own, key) for key in _OBJECT})
-            for own in self.objects
-        ]
-        blocks += ["[[move]]\n" + _lines(_move_entries(move)) for move in self.moves]
+            limits = {
+                "capacity": tier.capacity_bytes if tier.capacity_bytes is None else exact_size(tier.capacity_bytes),
+                "spill": tier.spill,
+            }
+            blocks.append(f"[tiers.{quoted(tier.name)}]\n" + lines({"spec": tier.spec, **limits}))
+        for own in self.objects:
+            entries = {key: getattr(own, key) or None if key == "small" else getattr(own, key) for key in _OBJECT}
+            blocks += ["[[object]]\n" + lines(entries), *(part.text() for part in own.parts)]
+        blocks += ["[[move]]\n" + lines(_move_entries(move)) for move in self.moves]
         return "\n".join(blocks)
 
 
@@ -182,11 +193,11 @@ def _check_tiers(plan: Plan) -> None:
     if len(names) + (not systems) > MAX_TIERS:
         raise PlanError("plan", f"it has {len(names)} tiers", f"the shim knows up to {MAX_TIERS}, DRAM included")
     if plan.default not in names:
-        raise PlanError("plan", f"its default tier '{plan.default}' is not among its tiers", _did_you_mean(plan.default, names))
+        raise PlanError("plan", f"its default tier '{plan.default}' is not among its tiers", did_you_mean(plan.default, names))
     for tier in plan.tiers:
         if tier.spill is not None and tier.spill not in names:
             raise PlanError(
-                f"plan, tier {tier.name}", f"it spills into '{tier.spill}', which is not a tier", _did_you_mean(tier.spill, names)
+                f"plan, tier {tier.name}", f"it spills into '{tier.spill}', which is not a tier", did_you_mean(tier.spill, names)
             )
         _check_spill_ends(plan, tier)
 
@@ -210,10 +221,15 @@ def _check_objects(plan: Plan) -> None:
         if own.site in seen:
             raise PlanError(what, f"site {own.site} is in the plan twice", "keep one of the two")
         if own.tier not in names:
-            raise PlanError(what, f"there is no tier '{own.tier}'", _did_you_mean(own.tier, sorted(names)))
+            raise PlanError(what, f"there is no tier '{own.tier}'", did_you_mean(own.tier, sorted(names)))
         if own.bytes < 0:
             raise PlanError(what, f"{own.bytes} is no size", "give the bytes, or leave them out")
+        if own.parts and own.small:
+            raise PlanError(what, "it has parts, and its small objects are placed, which have none", "leave out its parts, or `small`")
+        check_parts(what, own.parts, sorted(names))
         seen.add(own.site)
+    if sum(len(own.parts) for own in plan.objects) > MAX_PARTS:
+        raise PlanError("plan", f"it has more than {MAX_PARTS} parts", "the shim knows no more; join some")
 
 
 def _check_moves(plan: Plan) -> None:
@@ -226,7 +242,7 @@ def _check_moves(plan: Plan) -> None:
             if not _KEY.fullmatch(key):
                 raise PlanError(what, f"'{key}' is no site key", "a key is 32 hex digits; `tierprof objects TRACE --json` prints them")
         if move.tier not in names:
-            raise PlanError(what, f"there is no tier '{move.tier}'", _did_you_mean(move.tier, names))
+            raise PlanError(what, f"there is no tier '{move.tier}'", did_you_mean(move.tier, names))
         problem = move.problem()
         if problem is not None:
             raise PlanError(what, *problem)
@@ -237,22 +253,17 @@ def _move_entries(move: PlannedMove) -> dict[str, object]:
     return {"site": move.site, "tier": move.tier, "after": after, "at_allocation": move.at_allocation, "of": move.of}
 
 
-def _did_you_mean(word: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"there are {', '.join(known)}"
-
-
 def _read(what: str, data: dict[str, Any], path: Path) -> Plan:
     version = data.get("format")
     if version != FORMAT:
         found = "no format number" if version is None else f"format {version!r}"
         raise PlanError(what, f"it has {found}, and this tierprof reads format {FORMAT}", "make the plan again with `tierprof place`")
-    _check_known(what, data, _TOP)
-    tiers = _typed(what, data, "tiers", dict, {})
-    objects = _typed(what, data, "object", list, [])
-    moves = _typed(what, data, "move", list, [])
-    provenance = _typed(what, data, "provenance", dict, {})
-    default = _typed(what, data, "default", str, next(iter(tiers), ""))
+    check_known(what, data, _TOP)
+    tiers = typed(what, data, "tiers", dict, {})
+    objects = typed(what, data, "object", list, [])
+    moves = typed(what, data, "move", list, [])
+    provenance = typed(what, data, "provenance", dict, {})
+    default = typed(what, data, "default", str, next(iter(tiers), ""))
     try:
         return Plan(
             tuple(_read_tier(what, name, entry) for name, entry in tiers.items()),
@@ -266,31 +277,13 @@ def _read(what: str, data: dict[str, Any], path: Path) -> Plan:
         raise error if error.what.startswith(what) else PlanError(error.what.replace("plan", what, 1), error.why, error.mend) from None
 
 
-def _check_known(what: str, entry: object, known: Sequence[str]) -> None:
-    if not isinstance(entry, dict):
-        raise PlanError(what, f"{entry!r} is no table", "write it as `tierprof place` does")
-    for key in entry:
-        if key not in known:
-            raise PlanError(what, f"unknown key '{key}'", _did_you_mean(key, known))
-
-
-def _typed(what: str, entry: dict[str, Any], key: str, wanted: type | tuple[type, ...], missing: Any = None) -> Any:
-    value = entry.get(key, missing)
-    if value is not missing and (not isinstance(value, wanted) or isinstance(value, bool)):
-        words = {str: "text in quotes", dict: "a table", list: "a list", int: "a whole number"}.get(
-            wanted if isinstance(wanted, type) else float, "a number"
-        )
-        raise PlanError(what, f"{key} = {value!r} should be {words}", "write it as `tierprof place` does")
-    return value
-
-
 def _read_tier(what: str, name: str, entry: Any) -> TierSpec:
     where = f"{what}, tier {name}"
-    _check_known(where, entry, _TIER)
-    spec = _typed(where, entry, "spec", str)
+    check_known(where, entry, _TIER)
+    spec = typed(where, entry, "spec", str)
     if spec is None:
         raise PlanError(where, "spec is missing", 'say what it is, like spec = "emulated:2.5"')
-    capacity = _typed(where, entry, "capacity", (str, int))
+    capacity = typed(where, entry, "capacity", (str, int))
     try:
         tier = parse_tier(f"{name}={spec}")
         capacity_bytes = parse_size_bytes(capacity) if isinstance(capacity, str) else capacity
@@ -298,78 +291,41 @@ def _read_tier(what: str, name: str, entry: Any) -> TierSpec:
         raise PlanError(f"{where}: {error.what}", error.why, error.mend) from error
     if capacity_bytes is not None and capacity_bytes < 0:
         raise PlanError(where, f"a capacity of {capacity_bytes} is no size", "write it like 8GiB")
-    return replace(tier, capacity_bytes=capacity_bytes, spill=_typed(where, entry, "spill", str))
+    return replace(tier, capacity_bytes=capacity_bytes, spill=typed(where, entry, "spill", str))
 
 
 def _read_object(where: str, entry: Any) -> PlannedObject:
-    _check_known(where, entry, _OBJECT)
-    site, tier = _typed(where, entry, "site", str), _typed(where, entry, "tier", str)
+    check_known(where, entry, (*_OBJECT, "part"))
+    site, tier = typed(where, entry, "site", str), typed(where, entry, "tier", str)
     if site is None or tier is None:
         raise PlanError(where, f"{'site' if site is None else 'tier'} is missing", "an object has at least site and tier")
-    effect = _typed(where, entry, "predicted_effect_s", (int, float))
+    effect = typed(where, entry, "predicted_effect_s", (int, float))
     return PlannedObject(
         site,
         tier,
-        _typed(where, entry, "name", str, ""),
-        _typed(where, entry, "reason", str, ""),
-        _typed(where, entry, "bytes", int, 0),
+        typed(where, entry, "name", str, ""),
+        typed(where, entry, "reason", str, ""),
+        typed(where, entry, "bytes", int, 0),
         None if effect is None else float(effect),
         _read_frames(where, entry),
-        _read_flag(where, entry, "small"),
+        read_flag(where, entry, "small"),
+        read_parts(where, entry),
     )
 
 
 def _read_move(where: str, entry: Any) -> PlannedMove:
-    _check_known(where, entry, _MOVE)
-    site, tier, after = (_typed(where, entry, key, str) for key in ("site", "tier", "after"))
+    check_known(where, entry, _MOVE)
+    site, tier, after = (typed(where, entry, key, str) for key in ("site", "tier", "after"))
     if site is None or tier is None:
         raise PlanError(where, f"{'site' if site is None else 'tier'} is missing", "a move has site, tier and a moment")
     after_ns = None if after is None else parse_duration_ns(after)
     if after is not None and after_ns is None:
         raise PlanError(where, f"'{after}' is no time", 'write it like after = "30s"')
-    return PlannedMove(site, tier, after_ns, _typed(where, entry, "at_allocation", int), _typed(where, entry, "of", str))
-
-
-def _read_flag(what: str, entry: dict[str, Any], key: str) -> bool:
-    value = entry.get(key, False)
-    if not isinstance(value, bool):
-        raise PlanError(what, f"{key} is not of the expected kind", "true or false")
-    return value
+    return PlannedMove(site, tier, after_ns, typed(where, entry, "at_allocation", int), typed(where, entry, "of", str))
 
 
 def _read_frames(where: str, entry: dict[str, Any]) -> tuple[str, ...]:
-    frames = _typed(where, entry, "frames", list, [])
+    frames = typed(where, entry, "frames", list, [])
     if not all(isinstance(frame, str) for frame in frames):
         raise PlanError(where, "frames holds something other than text", "leave frames out, or make the plan again")
     return tuple(frames)
-
-
-def _string(text: str) -> str:
-    """A TOML basic string: JSON's, but for DEL, which TOML wants escaped."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _size(size_bytes: int) -> str:
-    """The size as people write it, exactly."""
-    for unit, factor in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if size_bytes and size_bytes % factor == 0:
-            return f"{size_bytes // factor}{unit}"
-    return f"{size_bytes}B"
-
-
-def _value(value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, tuple):
-        return f"[{''.join(f'{chr(10)}    {_value(item)},' for item in value)}\n]"
-    return _string(value) if isinstance(value, str) else repr(value)
-
-
-def _lines(entries: Mapping[str, object]) -> str:
-    """`key = value` lines; None is left out."""
-    bare = re.compile(r"[A-Za-z0-9_-]+")
-    return "".join(
-        f"{key if bare.fullmatch(key) else _string(key)} = {_value(value)}\n"
-        for key, value in entries.items()
-        if value is not None and value != ()
-    )

@@ -8,9 +8,9 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from tierprof.base.units import format_bytes
+from tierprof.placer import svg
 
-WIDTH = 960
-_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 16, 16, 40
+WIDTH = svg.WIDTH
 _LABEL_CHARS = 30
 
 
@@ -53,40 +53,6 @@ def short(name: str, chars: int = _LABEL_CHARS) -> str:
     return name if len(name) <= chars else name[: chars - 1] + "…"
 
 
-def _svg(height: int, label: str, parts: Sequence[str]) -> Markup:
-    head = f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label)}">'
-    return Markup(head + "".join(parts) + "</svg>")
-
-
-def _text(x: float, y: float, text: str, anchor: str = "start", css: str = "tick") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{css}">{escape(text)}</text>'
-
-
-def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{css}"/>'
-
-
-class _Frame:
-    """A plot's axes: data to picture, gridlines and ticks."""
-
-    def __init__(self, width: int, height: int, greatest_x: float, greatest_y: float) -> None:
-        self.width, self.height = width, height
-        self.greatest_x, self.greatest_y = greatest_x, greatest_y
-
-    def x(self, value: float) -> float:
-        return _LEFT + (self.width - _LEFT - _RIGHT) * value / self.greatest_x
-
-    def y(self, value: float) -> float:
-        return self.height - _BOTTOM - (self.height - _TOP - _BOTTOM) * value / self.greatest_y
-
-    def axes(self, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]]) -> list[str]:
-        floor = self.height - _BOTTOM
-        parts = [_line(_LEFT, self.y(value), self.width - _RIGHT, self.y(value), "grid") for value, _ in y_ticks if value > 0]
-        parts += [_text(_LEFT - 8, self.y(value) + 4, text, "end") for value, text in y_ticks]
-        parts += [_text(self.x(value), floor + 18, text, "middle") for value, text in x_ticks]
-        return [*parts, _line(_LEFT, floor, self.width - _RIGHT, floor, "axis")]
-
-
 def timeline(time_s: NDArray[np.float64], duration_s: float, layers: Sequence[Layer], budget_bytes: float | None) -> Markup:
     """Stacked live bytes over the run.
 
@@ -105,7 +71,7 @@ def timeline(time_s: NDArray[np.float64], duration_s: float, layers: Sequence[La
     stacked = np.cumsum([np.zeros(len(time_s)), *(layer.live_bytes for layer in layers)], axis=0)
     greatest = max(float(stacked[-1].max(initial=0)), budget_bytes or 0.0, 1.0)
     y_ticks = byte_ticks(greatest)
-    frame = _Frame(WIDTH, height, max(duration_s, 1e-9), y_ticks[-1])
+    frame = svg.Frame(WIDTH, height, max(duration_s, 1e-9), y_ticks[-1])
     x_ticks = [tick for tick in ticks(duration_s, 8) if tick <= duration_s]
     parts = frame.axes([(tick, f"{tick:g} s") for tick in x_ticks], [(tick, format_bytes(tick)) for tick in y_ticks])
     for layer, low, high in zip(layers, stacked[:-1], stacked[1:], strict=True):
@@ -114,12 +80,12 @@ def timeline(time_s: NDArray[np.float64], duration_s: float, layers: Sequence[La
         if layer.slow:
             parts.append(f'<path d="{path}" fill="url(#hatch)"/>')
     if budget_bytes is not None:
-        parts.append(_line(_LEFT, frame.y(budget_bytes), WIDTH - _RIGHT, frame.y(budget_bytes), "budget"))
-        parts.append(_text(WIDTH - _RIGHT - 4, frame.y(budget_bytes) - 5, f"budget {format_bytes(budget_bytes)}", "end", "mark"))
-    return _svg(height, "live bytes by object over the run", parts)
+        parts.append(svg.line(svg.LEFT, frame.y(budget_bytes), WIDTH - svg.RIGHT, frame.y(budget_bytes), "budget"))
+        parts.append(svg.text(WIDTH - svg.RIGHT - 4, frame.y(budget_bytes) - 5, f"budget {format_bytes(budget_bytes)}", "end", "mark"))
+    return svg.picture(height, "live bytes by object over the run", parts)
 
 
-def _band(frame: _Frame, edges_s: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> str:
+def _band(frame: svg.Frame, edges_s: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> str:
     """A band of steps; moments where nothing changes add no corner."""
     changed = np.flatnonzero(np.append(True, (np.diff(low) != 0) | (np.diff(high) != 0)))
     ends = np.append(edges_s[changed[1:]], edges_s[-1])
@@ -152,7 +118,7 @@ def budget_curve(peak_bytes: int, lines: Sequence[Steps], marked: tuple[float, f
     height = 320
     greatest_x = max(float(peak_bytes), 1.0)
     rises = ticks(max(max(float(line.values.max()) for line in lines) - 1.0, 0.01))
-    frame = _Frame(WIDTH, height, greatest_x, rises[-1])
+    frame = svg.Frame(WIDTH, height, greatest_x, rises[-1])
     x_ticks = [(tick, format_bytes(tick)) for tick in byte_ticks(greatest_x, 6) if tick <= greatest_x]
     parts = frame.axes(x_ticks, [(tick, f"{1 + tick:.3g}x") for tick in rises])
     for line in reversed(lines):
@@ -165,8 +131,8 @@ def budget_curve(peak_bytes: int, lines: Sequence[Steps], marked: tuple[float, f
         x, y, words = marked
         left = x > 0.7 * greatest_x
         parts.append(f'<circle cx="{frame.x(x):.1f}" cy="{frame.y(y - 1):.1f}" r="5" class="dot"/>')
-        parts.append(_text(frame.x(x) + (-10 if left else 10), frame.y(y - 1) - 10, words, "end" if left else "start", "mark"))
-    return _svg(height, "slowdown by budget of fast memory", parts)
+        parts.append(svg.text(frame.x(x) + (-10 if left else 10), frame.y(y - 1) - 10, words, "end" if left else "start", "mark"))
+    return svg.picture(height, "slowdown by budget of fast memory", parts)
 
 
 def scatter(points: Sequence[Point]) -> Markup:
@@ -174,20 +140,20 @@ def scatter(points: Sequence[Point]) -> Markup:
     height, width = 360, WIDTH * 2 // 3
     greatest = max([point.high for point in points] + [point.predicted for point in points] + [1e-9])
     marks = ticks(greatest, 5)
-    frame = _Frame(width, height, marks[-1], marks[-1])
+    frame = svg.Frame(width, height, marks[-1], marks[-1])
     shown = [(tick, f"{tick:g}") for tick in marks]
     parts = frame.axes(shown, shown)
-    parts.append(_line(frame.x(0), frame.y(0), frame.x(marks[-1]), frame.y(marks[-1]), "diagonal"))
-    parts.append(_text(width - _RIGHT, height - 4, "predicted cost in the slow tier, s", "end"))
-    parts.append(_text(_LEFT + 6, _TOP - 5, "measured, s"))
+    parts.append(svg.line(frame.x(0), frame.y(0), frame.x(marks[-1]), frame.y(marks[-1]), "diagonal"))
+    parts.append(svg.text(width - svg.RIGHT, height - 4, "predicted cost in the slow tier, s", "end"))
+    parts.append(svg.text(svg.LEFT + 6, svg.TOP - 5, "measured, s"))
     named = {point.label for point in sorted(points, key=lambda point: -point.measured)[:4]}
     for point in points:
         x, y = frame.x(max(point.predicted, 0.0)), frame.y(max(point.measured, 0.0))
-        parts.append(_line(x, frame.y(max(point.low, 0.0)), x, frame.y(max(point.high, 0.0)), "whisker"))
+        parts.append(svg.line(x, frame.y(max(point.low, 0.0)), x, frame.y(max(point.high, 0.0)), "whisker"))
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="dot"><title>{escape(point.label)}</title></circle>')
         if point.label in named:
             left = x > width * 0.6
-            parts.append(_text(x + (-10 if left else 10), y + 4, short(point.label), "end" if left else "start", "mark"))
+            parts.append(svg.text(x + (-10 if left else 10), y + 4, short(point.label), "end" if left else "start", "mark"))
     head = f'<svg viewBox="0 0 {width} {height}" class="scatter" role="img" aria-label="measured against predicted cost">'
     return Markup(head + "".join(parts) + "</svg>")
 
@@ -200,10 +166,10 @@ def interval_bar(measured: tuple[float, float, float] | None, predicted: float |
     def x(value: float) -> float:
         return 6 + (width - 12) * (min(max(value, least), greatest) - least) / span
 
-    parts = [_line(x(0), 1, x(0), height - 1, "axis"), _line(6, height / 2, width - 6, height / 2, "grid")]
+    parts = [svg.line(x(0), 1, x(0), height - 1, "axis"), svg.line(6, height / 2, width - 6, height / 2, "grid")]
     if measured is not None:
         value, low, high = measured
-        parts.append(_line(x(low), height / 2, x(high), height / 2, "whisker"))
+        parts.append(svg.line(x(low), height / 2, x(high), height / 2, "whisker"))
         parts.append(f'<circle cx="{x(value):.1f}" cy="{height / 2}" r="4" class="dot"/>')
     if predicted is not None:
         at = x(predicted)

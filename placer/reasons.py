@@ -13,7 +13,7 @@ from tierprof.placer.tiers import TierSpec
 PHASE, POLICY, COMMAND = "by a phase of the plan", "by the online policy", "by `tierprof move`"
 
 # enum tp_note_code of native/common/records.h, as convert.py names them
-_TIER_FAILED, _FOREIGN_MALLOC = "shim 3", "shim 6"
+_TIER_FAILED, _FOREIGN_MALLOC, _PARTS_MOVED = "shim 3", "shim 6", "shim 9"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def reason_of(row: Mapping[str, Any], plan: Plan, evidence: Evidence) -> str:
         return _absent(row, evidence)
     told = [_elsewhere(row, planned, evidence)] if row["tier"] != row["planned"] else []
     told += [_astray(row, plan.tier(row["tier"]) if row["tier"] in {own.name for own in plan.tiers} else None)]
-    told += [_untouched(row), _inherited(row, evidence), _too_small(row, planned, evidence)]
+    told += [_of_parts(row, plan, evidence), _untouched(row), _inherited(row, evidence), _too_small(row, planned, evidence)]
     return "; ".join(text for text in told if text)
 
 
@@ -75,6 +75,18 @@ def _absent(row: Mapping[str, Any], evidence: Evidence) -> str:
     if foreign is not None:
         return f"malloc is not the C library's: {foreign}"
     return "never allocated in this run" if evidence.complete else "not met in this run, whose record is not complete"
+
+
+def _of_parts(row: Mapping[str, Any], plan: Plan, evidence: Evidence) -> str:
+    """Of an object with parts: what is here and belongs to another tier."""
+    if row["as_planned"]:
+        return ""
+    told = []
+    for tier, size in row.get("misplaced", ()):
+        moved = evidence.note(_PARTS_MOVED) if {plan.tier(own).kind for own in (tier, str(row["tier"]))} & {"huge", "hugetlb"} else None
+        why = moved or _elsewhere(row, plan.tier(tier), evidence)
+        told.append(f"{format_bytes(size)} of its parts, in all of its allocations, belong to {tier}: {why}")
+    return "; ".join(told)
 
 
 def _moved(row: Mapping[str, Any], _planned: TierSpec, evidence: Evidence) -> str | None:

@@ -1,5 +1,6 @@
 """What the report says: a trace, with its plan, model, measurements and predictions where there are any. report_page.py lays it out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from tierprof.base.schema import CRITICALITY
 from tierprof.models.bootstrap import Interval
 from tierprof.models.ranker import CriticalityRanker
 from tierprof.models.timing.machine import Machine
+from tierprof.placer.guide.guide import Guide, build_guide
+from tierprof.placer.guide.tensors import has_tensors
 from tierprof.placer.measure import interval_of
 from tierprof.placer.pack import trace_demand
 from tierprof.placer.plan import Plan
@@ -53,6 +56,7 @@ class Report:
     prediction: Prediction | None = None  # on other memory; of an exact trace only
     no_prediction: str = ""  # why an exact trace has none
     achieved: Achieved | None = None  # of a run under a plan
+    guide: Guide | None = None  # of a trace with tensors
 
     @property
     def budget_bytes(self) -> int | None:
@@ -66,11 +70,18 @@ class Report:
         total = sum(max(row.predicted_s or 0.0, 0.0) for row in known)
         if self.plan is None or total <= 0:
             return None
-        return sum(max(row.predicted_s or 0.0, 0.0) for row in known if row.tier == self.plan.fast) / total
+        fast = self.plan.fast
+        left = {own.site: max(own.effect_outside_s(fast), 0.0) for own in self.plan.objects if own.parts}
+        saved = sum(max(row.predicted_s or 0.0, 0.0) for row in known if row.tier == fast and row.key not in left)
+        return (saved + sum(max(row.predicted_s or 0.0, 0.0) - left[row.key] for row in known if row.key in left)) / total
 
 
 def build_report(
-    trace: Trace, plan: Plan | None = None, model: CriticalityRanker | None = None, machine: str | Path | None = None
+    trace: Trace,
+    plan: Plan | None = None,
+    model: CriticalityRanker | None = None,
+    machine: str | Path | None = None,
+    against: Sequence[Trace] = (),
 ) -> Report:
     """Gather the report of a trace.
 
@@ -83,7 +94,9 @@ def build_report(
     model
         Adds the features that a prediction comes from; without a plan, the predictions too.
     machine
-        On which an exact trace is predicted; the trace's own unless given.
+        On which an exact trace is predicted, and the guide of one with tensors; the exact trace's own unless given.
+    against
+        Other runs of the program, for the guide.
 
     Raises
     ------
@@ -102,14 +115,15 @@ def build_report(
     none_s, loss = _whole_runs(table)
     peak_bytes = trace_demand(trace).peak_bytes
     achieved = achieved_of(trace)
-    return Report(trace, plan, rows, peak_bytes, slow_spec, none_s, loss, _model_facts(model), prediction, no_prediction, achieved)
+    guide = build_guide(trace, plan, None if machine is None else Machine.load(machine), against)
+    return Report(trace, plan, rows, peak_bytes, slow_spec, none_s, loss, _model_facts(model), prediction, no_prediction, achieved, guide)
 
 
 def _predict(trace: Trace, plan: Plan | None, machine: str | Path | None) -> tuple[Prediction | None, str]:
     """The prediction of an exact trace, or why there is none. A machine that the user names has to be there."""
     if not is_exact(trace):
-        if machine is not None:
-            why = f"trace {trace.path} has no exact counts"
+        if machine is not None and not has_tensors(trace):
+            why = f"trace {trace.path} has neither exact counts nor tensors"
             raise TraceError(f"--machine {machine}", why, "record it with `tierprof run --source exact`, or use `tierprof predict`")
         return None, ""
     found = Machine.load(machine) if machine is not None else None

@@ -12,9 +12,11 @@ import tierprof
 from tierprof.base.units import format_bytes, format_seconds, format_share
 from tierprof.models.dataset import program_name
 from tierprof.placer import plots
+from tierprof.placer.guide.section import guide_section
 from tierprof.placer.predict.section import prediction_section
 from tierprof.placer.report import Report, ReportRow
 from tierprof.placer.report_achieved import achieved_section
+from tierprof.placer.report_heat import heat_section
 from tierprof.placer.timeline import live_timeline
 
 MOST_OBJECTS = 20
@@ -52,6 +54,8 @@ def _context(report: Report) -> dict[str, Any]:
         "has_shares": meta.get("source") != "exact",
         "elsewhere": None if report.prediction is None else prediction_section(report.prediction),
         "achieved": None if report.achieved is None else achieved_section(report.achieved),
+        "guide": None if report.guide is None else guide_section(report.guide),
+        "inside": heat_section(report.trace),
         "objects": _rows(report, shown),
         "objects_lead": _objects_lead(report, shown),
         "has_costs": any(row.measured or row.predicted_s is not None for row in shown),

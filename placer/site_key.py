@@ -1,7 +1,9 @@
-"""The key of a site, reckoned as the shim reckons it: native/common/hash.h, and native/shim/sites.c and modules.c that use it."""
+"""The key of a site, reckoned as the shim reckons it: native/common/hash.h, and native/shim/{sites,modules,python_code}.c that use it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from tierprof.profiler.python_frames import PythonFrame
 
 _WORD = 2**64 - 1
 _SECRETS = 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3, 0x1D8E4E27C47D124F, 0xEB44ACCAB455D165
@@ -38,13 +40,23 @@ def module_identity(path: str, build_id: bytes) -> Identity:
     return _add_word(_add_bytes((0, 0), Path(path).name.encode("utf-8", "surrogateescape")), size)
 
 
-def site_key(frames: Iterable[tuple[Identity, int]]) -> str:
+def _python_identity(frame: PythonFrame) -> Identity:
+    """Of its file the name and that of its folder; how far into the function it is, and where that begins."""
+    state: Identity = 0, 0
+    for name in ("/".join(frame.file.split("/")[-2:]), frame.function):
+        state = _add_bytes(state, name.encode("utf-8", "surrogateescape"))
+    return _add_word(_add_word(state, (frame.line - frame.first_line) & _WORD), frame.first_line & _WORD)
+
+
+def site_key(frames: Iterable[tuple[Identity, int]], python: Sequence[PythonFrame] = ()) -> str:
     """The key of a call stack, 32 hexadecimal digits.
 
     Parameters
     ----------
     frames
         Identity of the module and return address minus bias of each frame, innermost first. A frame like the one before it counts once.
+    python
+        The Python frames beyond them, innermost first, as the shim writes them.
     """
     state: Identity = 0, 0
     count = 0
@@ -56,5 +68,9 @@ def site_key(frames: Iterable[tuple[Identity, int]]) -> str:
         for word in (high, low, offset):
             state = _add_word(state, word)
         count += 1
-    high, low = _add_word(state, count)
+    state = _add_word(state, count)
+    for own in python:
+        for word in _python_identity(own):
+            state = _add_word(state, word)
+    high, low = _add_word(state, len(python)) if python else state
     return f"{high:016x}{low:016x}"

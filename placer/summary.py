@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 
 from tierprof.base.units import format_bytes, format_share
-from tierprof.placer.achieved import objects_achieved, plan_of, tiers_achieved
+from tierprof.placer.achieved import ALLOCATION_COLUMNS, objects_achieved, plan_of, tiers_achieved
+from tierprof.placer.achieved_parts import parts_held
 from tierprof.placer.decisions import NAME, read_decisions
 from tierprof.placer.emulated import injected_line
 from tierprof.placer.found import found_by_object
@@ -45,7 +46,7 @@ def tier_summary(trace: Trace, plan: Plan) -> pd.DataFrame:
     """
     counters = trace.meta.get("counters") or {}
     counted = tiers_achieved([counters] if counters.get("tiers") else [], plan)
-    planned = pd.Series([own.bytes for own in plan.objects], [own.tier for own in plan.objects], dtype="int64").groupby(level=0).sum()
+    planned = _planned_bytes(trace, plan)
     places = trace.frame("places") if trace.has("places") else pd.DataFrame(columns=["site", "tier", "place", "huge", "bytes"])
     found = found_by_object(places, plan).groupby("tier")[["asked_bytes", "found_bytes", "astray_bytes", "absent_bytes"]].sum()
     found = found.reindex(counted["tier"])
@@ -63,6 +64,22 @@ def tier_summary(trace: Trace, plan: Plan) -> pd.DataFrame:
             "capacity_bytes": counted["capacity_bytes"],
         }
     )
+
+
+def _planned_bytes(trace: Trace, plan: Plan) -> pd.Series:
+    """By tier, the sum of its objects' peaks; of those with parts, as their allocations were cut."""
+    rows = [(own.tier, own.bytes) for own in plan.objects if not own.parts]
+    split = {own.site: own for own in plan.objects if own.parts}
+    if split:
+        keys = trace.frame("sites", ["site", "key"]).set_index("site")["key"]
+        allocations = trace.frame("allocations", list(ALLOCATION_COLUMNS))
+        allocations = allocations[~allocations["inherited"].to_numpy(dtype=bool)]
+        held = parts_held(plan, allocations.assign(site=allocations["site"].map(keys)))
+        once = {(site, own.planned): own.planned_bytes for (site, _), own in held.items()}
+        met = {site for site, _ in once}
+        rows += [(tier, size) for (_, tier), size in once.items()]
+        rows += [(own.tier, own.bytes) for site, own in split.items() if site not in met]
+    return pd.Series([size for _, size in rows], [tier for tier, _ in rows], dtype="int64").groupby(level=0).sum()
 
 
 def _line(row: dict) -> str:

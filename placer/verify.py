@@ -101,7 +101,7 @@ class Verification:
     @property
     def too_few_met(self) -> bool:
         """Whether more than `MOST_ABSENT` of the planned bytes were never allocated."""
-        planned_bytes = self.objects.drop_duplicates("site")["planned_bytes"].sum()
+        planned_bytes = self.objects.drop_duplicates(["site", "planned"])["planned_bytes"].sum()
         return bool(self.never_allocated["planned_bytes"].sum() > MOST_ABSENT * planned_bytes)
 
     def verdicts(self) -> list[str]:
@@ -131,7 +131,7 @@ class Verification:
 def predicted_loss(plan: Plan) -> float | None:
     """Extra seconds of CPU time over everything fast: the sum over what the plan leaves in slower tiers; None if it predicts nothing."""
     known = [own for own in plan.objects if own.predicted_effect_s is not None]
-    return sum(own.predicted_effect_s or 0.0 for own in known if own.tier != plan.fast) if known else None
+    return sum(own.effect_outside_s(plan.fast) for own in known) if known else None
 
 
 def verify_plan(

@@ -17,9 +17,11 @@ from tierprof.base.schema import SAMPLES
 from tierprof.profiler.attribution import Attribution
 from tierprof.profiler.classify import shares
 from tierprof.profiler.exact.features import with_exact_counts
+from tierprof.profiler.exact.heat import exact_heat, granule_table
 from tierprof.profiler.exact.notes import Circumstances
 from tierprof.profiler.exact.run import ExactRun, read_run
 from tierprof.profiler.features import compute_features, with_slab_totals
+from tierprof.profiler.heat import sampled_heat
 from tierprof.profiler.launch import LaunchResult
 from tierprof.profiler.machine import describe
 from tierprof.profiler.modules import Images, build_modules
@@ -29,6 +31,7 @@ from tierprof.profiler.sites import Heap, allocations_table, moves_table, places
 from tierprof.profiler.stacks import stacks_table
 from tierprof.profiler.statics import static_shares
 from tierprof.profiler.symbols import Symboliser
+from tierprof.profiler.tensors.naming import name_allocations
 from tierprof.profiler.trace import OBJECTS, Trace
 
 # Under the exact engine the program runs many times slower, each part of it by another factor: its times say nothing.
@@ -76,6 +79,8 @@ def convert(
     allocations = allocations_table(heap, start_ns, tiers)
     frames = site_frames(heap, Symboliser(images))
     sites = sites_table(heap, frames)
+    named = name_allocations(raw, heap, start_ns, allocations, sites)
+    allocations, sites = named.allocations, named.sites
     recipes = attribution.recipes
     samples = pa.Table.from_batches(attribution.batches(start_ns), schema=SAMPLES)
     frame = samples.to_pandas(categories=list(_WORDS))
@@ -84,25 +89,42 @@ def convert(
     objects = with_slab_totals(objects, allocations, heap.slab_totals)
     if exact is not None:
         objects = with_exact_counts(objects, exact.tables)
-    recorded = _Recorded(streams, heap, frame, exact, *_counters(raw))
+    counters, damage = _counters(raw)
+    recorded = _Recorded(streams, heap, frame, exact, counters, damage + named.damage, named.notes)
     result.meta = _meta(launch, command, recorded) | {"plan": str(plan) if plan else None, "tiers": list(tiers)}
     result.meta["statics"] = static_shares(frame, modules, images)
     relative = modules.assign(time_ns=np.maximum(modules["time_ns"] - start_ns, 0), path=modules["path"].map(printable))
     result.write("modules", relative)
     result.write("sites", sites)
-    result.write("stacks", stacks_table(frames, images))
+    result.write("stacks", stacks_table(frames, images, heap.python))
     result.write("allocations", allocations)
+    if len(named.tensors):
+        result.write("tensors", named.tensors)
     if plan is not None or len(tiers) > 1:
         result.write("places", places_table(heap, start_ns, tiers))
         result.write("moves", moves_table(heap, start_ns, tiers))
     if exact is None:  # an emulated tier delays what the recipes name: it must not take none for all that there is
         result.write("recipes", recipes.assign(path=recipes["path"].map(printable)))
     result.write("samples", samples)
+    _write_heat(result, allocations, frame, exact)
     for name, table in exact.tables.items() if exact is not None else ():
         result.write(name, table)
     result.write(OBJECTS, objects)
     # Last, because a folder without it is no trace.
     result.write_meta()
+
+
+def _write_heat(result: Trace, allocations: pd.DataFrame, samples: pd.DataFrame, exact: ExactRun | None) -> None:
+    """Heat by block, if anything was large enough to have one."""
+    if exact is not None:
+        granules = granule_table(exact.processes, allocations)
+        if len(granules):
+            result.write("exact_heat", granules)
+            result.write("heat", exact_heat(granules, allocations))
+        return
+    heat = sampled_heat(allocations, samples)
+    if len(heat):
+        result.write("heat", heat)
 
 
 def _first_birth(heap: Heap) -> int:
@@ -118,6 +140,7 @@ class _Recorded(NamedTuple):
     exact: ExactRun | None
     counters: list[dict[str, Any]]
     damage: list[str]
+    tensor_notes: list[str]  # where the names of tensors end
 
 
 def _meta(launch: LaunchResult, command: Sequence[str], recorded: _Recorded) -> dict[str, Any]:
@@ -162,6 +185,7 @@ def _notes(launch: LaunchResult, recorded: _Recorded) -> list[dict[str, Any]]:
         notes.append({"code": "perf", "text": launch.perf_error})
     notes.extend({"code": "samples", "text": text} for text in streams.notes)
     notes.extend({"code": f"shim {code}", "text": text} for code, text in heap.notes)
+    notes.extend({"code": "tensors", "text": f"tensors' names: {text}"} for text in recorded.tensor_notes)
     damage = [*heap.damage, *(exact.damage if exact is not None else ()), *recorded.damage]
     notes.extend({"code": "damage", "text": text} for text in damage)
     if streams.lost:

@@ -1,4 +1,7 @@
-"""Allocations that moved while they lived become rows by tier: at any moment each byte is in one row, and each allocation counts once."""
+"""Allocations that moved while they lived, or were born in parts, become rows by tier.
+
+At any moment each byte is in one row, and each allocation counts once.
+"""
 
 from typing import NamedTuple
 
@@ -6,6 +9,9 @@ import numpy as np
 import pandas as pd
 
 from tierprof.profiler.join import IntervalIndex
+
+#: enum tp_record_flags of native/common/records.h: a record of type TP_MOVE that tells of a birth.
+FLAG_BORN = 8
 
 
 class _Part(NamedTuple):
@@ -58,6 +64,7 @@ def split_moved(rows: pd.DataFrame, moves: np.ndarray, layers: list[np.ndarray])
     -------
     DataFrame
         An allocation that moved ends, whole, at its first move. From then on it is rows of weight 0, one for each part of it and tier.
+        One that was born in parts is such rows from its birth on; the part that begins where it does carries its weight.
     """
     moves = moves[np.argsort(moves["time_ns"], kind="stable")]
     owners = find_rows(rows, moves["address"].astype(np.uint64), moves["time_ns"].astype(np.int64), layers)
@@ -72,8 +79,9 @@ def split_moved(rows: pd.DataFrame, moves: np.ndarray, layers: list[np.ndarray])
     size = (end - start).astype(np.float64)
     whole = parts["size_bytes"].to_numpy(np.float64)
     at_end = death == parts["death_ns"].to_numpy(np.int64)
+    firsts = [_first(own) for own in pieces]
     first = np.zeros(len(parts), bool)
-    first[np.cumsum([0, *(len(own) for own in pieces[:-1])])] = True
+    first[np.cumsum([0, *(len(own) for own in pieces[:-1])]) + firsts] = True
     parts = parts.assign(
         address=start,
         size_bytes=end - start,
@@ -88,16 +96,36 @@ def split_moved(rows: pd.DataFrame, moves: np.ndarray, layers: list[np.ndarray])
     return pd.concat([rows[kept], parts], ignore_index=True)
 
 
+def _first(pieces: list[tuple[int, int, int, int, int]]) -> int:
+    """Which of an allocation's pieces begins where and when it does."""
+    return min(range(len(pieces)), key=lambda place: (pieces[place][2], pieces[place][0]))
+
+
 def _pieces(row: pd.Series, moves: np.ndarray) -> list[tuple[int, int, int, int, int]]:
-    """(start, end, birth, death, tier) of what becomes of one allocation; the first is the whole until it moves."""
+    """(start, end, birth, death, tier) of what becomes of one allocation: the whole or its parts until it moves, and what moved."""
     start, death = int(row["address"]), int(row["death_ns"])
     whole = _Part(start, start + int(row["size_bytes"]), int(row["birth_ns"]), int(row["tier"]))
     live = [whole]
     ended: list[tuple[int, int, int, int, int]] = []
-    for time, low, size, tier in zip(*(moves[name].tolist() for name in ("time_ns", "address", "size", "tier")), strict=True):
-        live = _move(live, ended, _Part(max(low, whole.start), min(low + size, whole.end), time, tier))
+    columns = (moves[name].tolist() for name in ("time_ns", "address", "size", "tier", "flags"))
+    for time, low, size, tier, flags in zip(*columns, strict=True):
+        part = _Part(max(low, whole.start), min(low + size, whole.end), time, tier)
+        live = _born(live, part) if flags & FLAG_BORN else _move(live, ended, part)
     # The whole comes first, if it ended; if no move changed its tier it is all that there is.
     return [*ended, *((*part[:3], death, part.tier) for part in live)]
+
+
+def _born(live: list[_Part], born: _Part) -> list[_Part]:
+    """The parts of an allocation, of which one is in another tier from its birth on."""
+    after: list[_Part] = []
+    for part in live:
+        low, high = max(part.start, born.start), min(part.end, born.end)
+        if low >= high:
+            after.append(part)
+            continue
+        pieces = ((part.start, low, part.tier), (low, high, born.tier), (high, part.end, part.tier))
+        after += [_Part(start, end, part.birth, tier) for start, end, tier in pieces if start < end]
+    return after
 
 
 def _move(live: list[_Part], ended: list[tuple[int, int, int, int, int]], moved: _Part) -> list[_Part]:

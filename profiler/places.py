@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from tierprof.profiler.moves import find_rows
+from tierprof.profiler.moves import FLAG_BORN, find_rows
 
 # enum tp_where and enum tp_record_flags of native/common/records.h
 _FILE, _ABSENT, _UNKNOWN, _CACHED, _HUGE = 0x10000, 0x20000, 0x30000, 0x40000, 0x1000000
@@ -67,6 +67,8 @@ def found_places(rows: pd.DataFrame, wheres: np.ndarray, layers: list[np.ndarray
 def made_moves(rows: pd.DataFrame, moves: np.ndarray, layers: list[np.ndarray]) -> pd.DataFrame:
     """What moved of one process's allocations: `MOVE_COLUMNS`; row is the part that begins with the move, -1 if none was there.
 
+    What was born in a tier has not moved there.
+
     Parameters
     ----------
     rows
@@ -76,6 +78,7 @@ def made_moves(rows: pd.DataFrame, moves: np.ndarray, layers: list[np.ndarray]) 
     layers
         As of `tierprof.profiler.moves.find_rows`.
     """
+    moves = moves[(moves["flags"] & FLAG_BORN) == 0]
     times = moves["time_ns"].astype(np.int64)
     return pd.DataFrame(
         {

@@ -4,12 +4,13 @@ What is cut short, by SIGKILL or a full disk, is read as far as it goes, and wha
 """
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from tierprof.base.errors import TraceError
+from tierprof.profiler.python_frames import PythonFrame
 
 FORMAT_VERSION = 2
 CHUNK_BYTES = 64 * 1024
@@ -49,6 +50,7 @@ CHUNK_HEADER = np.dtype(
 )
 
 FRAME = np.dtype([("module", "<u4"), ("pad", "<u4"), ("offset", "<u8")])
+_LINE = np.dtype([("code", "<u4"), ("line", "<u4")])
 
 _TIER_COUNTERS = ("allocations", "live_bytes", "peak_bytes", "total_bytes", "spilled_allocations", "spilled_bytes")
 
@@ -92,12 +94,14 @@ COUNTERS = np.dtype(
 # enum tp_meta_type, and the fixed part of each record
 _META_HEADER = struct.Struct("<8sII")
 _RECORD_HEADER = struct.Struct("<II")
-_PROCESS, _MODULE, _SITE, _NOTE, _EXIT = range(1, 6)
+_PROCESS, _MODULE, _SITE, _NOTE, _EXIT, _CODE, _PYTHON = range(1, 8)
 _PROCESS_FIXED = struct.Struct("<QIIQQQ")
 _MODULE_FIXED = struct.Struct("<IIQQQQ")
 _SITE_FIXED = struct.Struct("<IIQQII")
 _NOTE_FIXED = struct.Struct("<IIQ")
 _EXIT_FIXED = struct.Struct("<Q")
+_CODE_FIXED = struct.Struct("<II")
+_PYTHON_FIXED = struct.Struct("<II")
 
 _SITE_TRUNCATED, _SITE_NAMED, _SITE_POOL, _SITE_ALLOCATOR_SHIFT = 1, 2, 4, 8
 
@@ -134,7 +138,7 @@ class MetaModule:
 
 @dataclass(frozen=True)
 class MetaSite:
-    """A call stack: `frames` is an array of FRAME, innermost first, offsets being return addresses minus bias."""
+    """A call stack: `frames` is an array of FRAME, offsets being return addresses minus bias; `python` is beyond them; innermost first."""
 
     site: int
     key: str  # 32 hexadecimal digits
@@ -143,6 +147,7 @@ class MetaSite:
     named: bool  # by the plan
     pool: str  # the allocator that maps these pieces and carves objects out of them; empty: the site is a call stack
     frames: np.ndarray
+    python: tuple[PythonFrame, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,7 @@ class MetaStream:
     process: MetaProcess
     modules: list[MetaModule] = field(default_factory=list)
     sites: dict[int, MetaSite] = field(default_factory=dict)  # the last definition of a number holds
+    codes: dict[int, tuple[str, str, int]] = field(default_factory=dict)  # of Python: file, function, first line
     notes: list[MetaNote] = field(default_factory=list)
     exit_ns: int | None = None
     damage: list[str] = field(default_factory=list)  # what could not be read, in words
@@ -332,5 +338,16 @@ def _add(stream: MetaStream, kind: int, payload: bytes) -> None:
     elif kind == _NOTE:
         code, value, time_ns = _NOTE_FIXED.unpack_from(payload)
         stream.notes.append(MetaNote(code, value, time_ns, _text(payload[_NOTE_FIXED.size :].removesuffix(b"\0"))))
+    elif kind == _CODE:
+        code, first_line = _CODE_FIXED.unpack_from(payload)
+        file, _, function = payload[_CODE_FIXED.size :].partition(b"\0")
+        stream.codes[code] = _text(file), _text(function), first_line
+    elif kind == _PYTHON:
+        site, n_frames = _PYTHON_FIXED.unpack_from(payload)
+        lines = np.frombuffer(payload, _LINE, n_frames, _PYTHON_FIXED.size).tolist()
+        codes = [stream.codes.get(code, ("?", "?", 0)) for code, _ in lines]
+        python = tuple(PythonFrame(file, line, function, first) for (file, function, first), (_, line) in zip(codes, lines, strict=True))
+        if site in stream.sites:
+            stream.sites[site] = replace(stream.sites[site], python=python)
     elif kind == _EXIT:
         stream.exit_ns = _EXIT_FIXED.unpack_from(payload)[0]

@@ -11,6 +11,7 @@ from tierprof.base.errors import TraceError
 from tierprof.profiler import places
 from tierprof.profiler.allocations import BIRTHS, COLUMNS, KINDS, MOVE, SLAB_TOTAL, WHERE, layers, live_at, match_records
 from tierprof.profiler.names import Frame, own_frame, site_name
+from tierprof.profiler.python_frames import PythonFrame, own_python_frame, program_roots
 from tierprof.profiler.raw import MetaSite, MetaStream, read_allocations, read_meta
 from tierprof.profiler.symbols import Symbol, Symboliser
 
@@ -37,6 +38,8 @@ class Heap:
         Key of each site.
     stacks : list of list of Place
         Frames of each site, innermost first.
+    python : list of sequence of PythonFrame
+        Python frames of each site, beyond those.
     truncated : list of bool
     damage : list of str
         What could not be read, in words.
@@ -54,6 +57,7 @@ class Heap:
     slab_totals: dict[int, tuple[int, int]] = field(default_factory=dict)  # by row: allocations from slabs, and their bytes
     keys: list[str] = field(default_factory=list)
     stacks: list[list[Place]] = field(default_factory=list)
+    python: list[Sequence[PythonFrame]] = field(default_factory=list)
     truncated: list[bool] = field(default_factory=list)
     pools: dict[int, str] = field(default_factory=dict)  # rows whose site is an allocator's pool, with its name
     damage: list[str] = field(default_factory=list)
@@ -68,7 +72,7 @@ class Heap:
         row = self._rows.get(site.key)
         if row is None:
             places = [(modules.get(int(frame["module"]), ""), int(frame["offset"])) for frame in site.frames]
-            row = self._add(site.key, places, site.truncated)
+            row = self._add(site.key, places, site.truncated, site.python)
             if site.pool:
                 self.pools[row] = site.pool
         return row
@@ -78,9 +82,10 @@ class Heap:
         row = self._rows.get(UNKNOWN_KEY)
         return self._add(UNKNOWN_KEY, [], True) if row is None else row
 
-    def _add(self, key: str, places: list[Place], truncated: bool) -> int:
+    def _add(self, key: str, places: list[Place], truncated: bool, python: Sequence[PythonFrame] = ()) -> int:
         self.keys.append(key)
         self.stacks.append(places)
+        self.python.append(python)
         self.truncated.append(truncated)
         self._rows[key] = len(self.keys) - 1
         return self._rows[key]
@@ -296,6 +301,16 @@ def site_frames(heap: Heap, symboliser: Symboliser) -> list[list[Frame]]:
     return [[_frame(place, symbols[calls[place]]) for place in stack] for stack in heap.stacks]
 
 
+def site_names(heap: Heap, frames: list[list[Frame]]) -> list[str]:
+    """How each of the heap's sites is called: by its own Python line where there is one; `frames` are from `site_frames`."""
+    roots = program_roots(heap.python)
+    names = []
+    for row, (stack, python) in enumerate(zip(frames, heap.python, strict=True)):
+        line = own_python_frame(python, roots)
+        names.append(heap.pools.get(row) or (printable(line.short) if line is not None else site_name(stack)))
+    return names
+
+
 def sites_table(heap: Heap, frames: list[list[Frame]]) -> pd.DataFrame:
     """The heap's sites, as `tierprof.base.schema.SITES` describes them; `frames` are from `site_frames`."""
     own = [stack[own_frame(stack)] if stack else Frame("", 0, "", "", 0) for stack in frames]
@@ -304,11 +319,12 @@ def sites_table(heap: Heap, frames: list[list[Frame]]) -> pd.DataFrame:
             "site": np.arange(len(heap.keys), dtype=np.int32),
             "key": pd.Series(heap.keys, dtype=object),
             "kind": _site_kinds(heap),
-            "name": [heap.pools.get(row) or site_name(stack) for row, stack in enumerate(frames)],
+            "name": site_names(heap, frames),
             "function": [frame.function or frame.short for frame in own],
             "file": [frame.file for frame in own],
             "line": np.array([frame.line for frame in own], np.int32),
             "frames": [[printable(frame.full) for frame in stack] for stack in frames],
+            "python": [[printable(frame.full) for frame in stack] for stack in heap.python],
             "truncated": np.array(heap.truncated, bool),
         }
     )

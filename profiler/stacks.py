@@ -1,5 +1,6 @@
 """The call stacks of sites in terms that another build can be searched by: function, place in it, and line, beside module and offset."""
 
+import linecache
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pandas as pd
 from tierprof.profiler.image import Image
 from tierprof.profiler.modules import Images
 from tierprof.profiler.names import Frame
+from tierprof.profiler.python_frames import PythonFrame
 from tierprof.profiler.sites import printable
 
 
@@ -34,7 +36,17 @@ def function_at(image: Image | None, offset: int) -> tuple[str, int, int]:
     return (table.name(row), offset - start, size) if offset < start + size else ("", 0, 0)
 
 
-def stacks_table(stacks: Sequence[Sequence[Frame]], images: Images) -> pd.DataFrame:
+# The `build` of a Python frame.
+PYTHON = "python"
+
+
+def _python_row(site: int, depth: int, frame: PythonFrame) -> tuple[str | int, ...]:
+    source = linecache.getline(frame.file, frame.line).strip()
+    place = frame.line - frame.first_line
+    return site, depth, frame.file, PYTHON, max(frame.first_line, 0), frame.function, place, 0, frame.file, frame.line, source
+
+
+def stacks_table(stacks: Sequence[Sequence[Frame]], images: Images, python: Sequence[Sequence[PythonFrame]] = ()) -> pd.DataFrame:
     """Every frame of every site, as `tierprof.base.schema.STACKS` describes it.
 
     Parameters
@@ -43,6 +55,8 @@ def stacks_table(stacks: Sequence[Sequence[Frame]], images: Images) -> pd.DataFr
         Frames of each site, innermost first; offsets are return addresses.
     images
         The files.
+    python
+        Python frames of each site, innermost first, which are beyond those; none where it is empty.
     """
     known: dict[tuple[str, int], tuple[str, str, int, int]] = {}
     for stack in stacks:
@@ -52,7 +66,7 @@ def stacks_table(stacks: Sequence[Sequence[Frame]], images: Images) -> pd.DataFr
                 # A call at a function's very end returns behind it: the call is what has to be inside.
                 function, place, size = function_at(image, frame.offset - 1)
                 known[frame.path, frame.offset] = build_of(frame.path, image), function, place + bool(function), size
-    rows = [
+    rows: list[tuple[str | int, ...]] = [
         (
             site,
             depth,
@@ -62,10 +76,13 @@ def stacks_table(stacks: Sequence[Sequence[Frame]], images: Images) -> pd.DataFr
             *known[frame.path, frame.offset][1:],
             frame.file,
             frame.line,
+            "",
         )
         for site, stack in enumerate(stacks)
         for depth, frame in enumerate(stack)
     ]
-    names = ["site", "depth", "path", "build", "offset", "function", "place", "function_bytes", "file", "line"]
+    linecache.checkcache()  # a program may have been edited between two runs
+    rows.extend(_python_row(site, len(stacks[site]) + depth, frame) for site, own in enumerate(python) for depth, frame in enumerate(own))
+    names = ["site", "depth", "path", "build", "offset", "function", "place", "function_bytes", "file", "line", "source"]
     table = pd.DataFrame(rows, columns=names)
-    return table.assign(**{name: table[name].map(printable) for name in ("path", "function", "file")})
+    return table.assign(**{name: table[name].map(printable) for name in ("path", "function", "file", "source")})

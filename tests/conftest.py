@@ -268,12 +268,13 @@ def make_trace(tmp_path: Path) -> Callable[..., Trace]:
             resident_bytes=None,
             tier="dram",
             inherited=False,
+            name=None,
         )
         trace.write("allocations", table)
         for empty in ("samples", "modules"):
             trace.write(empty, TABLES[empty].empty_table())
         sites = frame[["site", "key", "kind", "name", "function", "file", "line"]].assign(truncated=False)
-        trace.write("sites", sites.assign(frames=[["libx.so+0x10 make make.c:7"] for _ in rows]))
+        trace.write("sites", sites.assign(frames=[["libx.so+0x10 make make.c:7"] for _ in rows], python=[[] for _ in rows]))
         if costs is not None:
             trace.write("criticality", _criticality([str(row["key"]) for row in rows], costs))
         trace.write_meta()
@@ -300,7 +301,7 @@ def _packed(names: Sequence[str], counters: Mapping[str, int]) -> bytes:
 class ExactFileBuilder:
     """Makes the bytes of an exact.PID.SEQ.bin record by record, as native/model/exactfile.h has them."""
 
-    def __init__(self, config: str = "cores 1\nl3_bytes 37486592\n", pid: int = 7, version: int = 1) -> None:
+    def __init__(self, config: str = "cores 1\nl3_bytes 37486592\n", pid: int = 7, version: int = 2) -> None:
         self.parts = [struct.pack("<8sII", b"TPEXACT", version, pid)]
         self._instructions = 0
         self.record(1, config.encode())
@@ -339,6 +340,20 @@ class ExactFileBuilder:
 
     def note(self, code: int, value: int = 0, text: str = "") -> "ExactFileBuilder":
         return self.record(7, struct.pack("<IIQ", code, 0, value) + text.encode())
+
+    def heat(
+        self,
+        number: int,
+        size: int,
+        granules: Mapping[int, tuple[int, int, int]],
+        *,
+        lane: int = 0,
+        granule_bytes: int = 64,
+        weight: float = 1.0,
+    ) -> "ExactFileBuilder":
+        """Granules are number: (reads, writes, misses)."""
+        fixed = struct.pack("<IIQdQII", number, lane, size, weight, granule_bytes, len(granules), 0)
+        return self.record(9, fixed + b"".join(struct.pack("<4I", at, *counts) for at, counts in granules.items()))
 
     def end(self) -> "ExactFileBuilder":
         return self.record(8, struct.pack("<QQ", self._instructions, self._instructions))

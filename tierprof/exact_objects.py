@@ -12,6 +12,7 @@ from tierprof.profiler.exact.features import object_counts
 from tierprof.profiler.exact.layout import PSEUDO_OBJECTS
 from tierprof.profiler.exact.profile import ExactProfile
 from tierprof.profiler.exact.tables import NAMES
+from tierprof.profiler.tensors.held import tensors_of_sites
 from tierprof.profiler.trace import Trace
 
 _HEADS = ("object", "kind", "slow costs", "share", "per GiB", "peak", "loads", "stores", "L3 misses", "site")
@@ -103,8 +104,10 @@ def exact_summary(trace: Trace, modelled: ExactObjects) -> dict[str, Any]:
     """What `objects --json` prints of an exact trace."""
     exact = trace.meta["exact"]
     costs = ("stall_s", "stall_share")
+    tensors = tensors_of_sites(trace)
     objects = [
         {"site": row["key"], "name": row["name"], **{name: row[name] for name in (*_JSON_COLUMNS, *costs)}}
+        | {"tensors": tensors.get(row["site"], [])}
         for row in modelled.objects.to_dict("records")
     ]
     names = ("name", *_COUNTED, *costs)

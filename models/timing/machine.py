@@ -6,7 +6,7 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -36,6 +36,8 @@ class Machine:
         By name.
     fast, slow : str
         Which of the tiers is which; the same for a machine with one kind of memory.
+    sources : mapping of str to mapping
+        Where each figure of a tier comes from, by the tier's name and the figure's.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Machine:
     tiers: Mapping[str, Tier]
     fast: str
     slow: str
+    sources: Mapping[str, Mapping[str, str]] = field(default_factory=dict, compare=False)
 
     @classmethod
     def load(cls, name_or_path: str | Path) -> "Machine":
@@ -101,7 +104,12 @@ def _build(name: str, document: Table, file: str) -> Machine:
         raise MachineError(
             f"machine file {file}", f"fast and slow are both named {fast.name} and differ", "give one a name of its own: name = .."
         )
-    return Machine(name, about, host, MappingProxyType({fast.name: fast, slow.name: slow}), fast.name, slow.name)
+    sources = {names[part]: _sources(tables[part]) for part in ("fast", "slow")}
+    return Machine(name, about, host, MappingProxyType({fast.name: fast, slow.name: slow}), fast.name, slow.name, sources)
+
+
+def _sources(table: Table) -> dict[str, str]:
+    return {key: entry["source"] for key, entry in table.items() if isinstance(entry, dict)}
 
 
 def _resolved(path: Path, seen: tuple[Path, ...] = ()) -> Table:

@@ -210,7 +210,8 @@ def simulate(pattern: Pattern, config: Mapping[str, int], *, lines: int = 200_00
         Every thread is simulated, so that they share L3 and the tier's buffers; together they move `lines` lines.
     """
     operation_lines = max(1, pattern.bytes // LINE_BYTES)
-    own = {"cores": pattern.threads, "page_bytes": HUGE_PAGE_BYTES, "slice_instructions": 1 << 40, "reuse_every": 0, "seed": seed}
+    own = {"cores": pattern.threads, "page_bytes": HUGE_PAGE_BYTES, "slice_instructions": 1 << 40, "seed": seed}
+    own |= {"reuse_every": 0, "heat_bytes": 0}  # nobody asks for these
     simulator = Simulator({**config, **own})
     _claim(simulator, pattern.threads)
     exit_word = _loop(simulator, pattern)

@@ -10,7 +10,8 @@
 
 #define TP_PLAN_MAGIC "TPPLAN\0"
 #define TP_RECIPES_MAGIC "TPRECIP"
-#define TP_PLAN_VERSION 2u
+#define TP_PLAN_VERSION 3u
+#define TP_PLAN_OLDEST_VERSION 2u /* is read, too: it has no parts */
 #define TP_RECIPES_VERSION 1u
 #define TP_PLAN_WEIGHTS 16u
 #define TP_TIER_NONE UINT32_MAX
@@ -71,14 +72,25 @@ struct tp_plan_move {
     uint32_t when, tier;
 };
 
-/* header, n_tiers x tp_plan_tier, n_sites x tp_plan_site, n_moves x tp_plan_move. Tier 0 is always kind
- * TP_TIER_SYSTEM. 40 bytes. */
+/* [start, end) of each of the site's objects, offsets in bytes, multiples of 4096; `end` may be UINT64_MAX.
+ * What no part covers has the site's own tier. Sorted by (key_hi, key_lo, start), not overlapping. 40 bytes.
+ */
+struct tp_plan_part {
+    uint64_t key_hi, key_lo;
+    uint64_t start, end;
+    uint32_t tier, pad;
+};
+
+#define TP_PLAN_PARTS 65535u /* at most, of all sites */
+
+/* header, n_tiers x tp_plan_tier, n_sites x tp_plan_site, n_moves x tp_plan_move, n_parts x tp_plan_part.
+ * Tier 0 is always kind TP_TIER_SYSTEM. 40 bytes. */
 struct tp_plan_header {
     char magic[8];
     uint32_t version, n_tiers;
     uint32_t n_sites, default_tier; /* of sites that the plan does not name */
     uint64_t emulation_period_ns;   /* 0: no emulated tier in the plan */
-    uint32_t n_moves, pad;
+    uint32_t n_moves, n_parts;      /* version 2: 0 */
 };
 
 /* How the data address of the access that a sampled instruction waited for follows from the sampled

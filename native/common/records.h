@@ -72,6 +72,7 @@ enum tp_record_flags {
     TP_FLAG_FILE = 1,    /* TP_MAP of a file, not anonymous */
     TP_FLAG_SPILL = 2,   /* the tier asked for was full or failed; `tier` is where it went */
     TP_FLAG_SAMPLED = 4, /* TP_WHERE: scaled up from some of its pages */
+    TP_FLAG_BORN = 8,    /* TP_MOVE: it was born there, beside the rest of its allocation, at the same time */
 };
 
 /* time_ns of a TP_FREE is taken before the memory is given back and that of a TP_ALLOC after it was
@@ -95,6 +96,9 @@ enum tp_meta_type {
     TP_META_SITE = 3,    /* tp_meta_site, then n_frames x tp_meta_frame, innermost first */
     TP_META_NOTE = 4,    /* tp_meta_note, text NUL: the shim stepped aside, and why */
     TP_META_EXIT = 5,    /* tp_meta_exit: the process ended in order */
+    TP_META_CODE = 6,    /* tp_meta_code, then co_filename NUL, co_qualname: a function of a Python program */
+    TP_META_PYTHON =
+        7, /* tp_meta_python, then n_frames x tp_meta_line: Python frames of the site before it */
 };
 
 struct tp_meta_header {
@@ -119,7 +123,9 @@ struct tp_meta_module {
     uint64_t time_ns;
 };
 
-/* key: 128-bit hash over the frames' (build-id, offset); the same in every run of the same binaries. */
+/* key: 128-bit hash over the frames' (build-id, offset), and over the Python frames' (last two components of
+ * co_filename, co_qualname, line minus first line, first line); the same in every run of the same binaries.
+ */
 struct tp_meta_site {
     uint32_t site;
     uint32_t n_frames;
@@ -144,6 +150,22 @@ struct tp_meta_frame {
     uint64_t offset; /* return address minus bias */
 };
 
+/* Code objects of the same names and first line are one. */
+struct tp_meta_code {
+    uint32_t code; /* per-process number */
+    uint32_t first_line;
+};
+
+struct tp_meta_python {
+    uint32_t site;
+    uint32_t n_frames;
+};
+
+/* The site's native frames end at the interpreter's evaluation loop; these are beyond it, innermost first. */
+struct tp_meta_line {
+    uint32_t code, line;
+};
+
 enum tp_note_code {
     TP_NOTE_DISK_FULL = 1,
     TP_NOTE_LIMIT_REACHED = 2, /* the trace reached its size limit */
@@ -153,6 +175,8 @@ enum tp_note_code {
     TP_NOTE_FOREIGN_MALLOC = 6, /* malloc is not the C library's */
     TP_NOTE_MOVE_FAILED = 7,
     TP_NOTE_MOVE_UNSAFE = 8, /* system calls that write into what is being moved may fail meanwhile */
+    TP_NOTE_PARTS_MOVED = 9, /* a boundary between two parts of an object is at a larger page's */
+    TP_NOTE_NO_PYTHON = 10,  /* an interpreter whose frames cannot be read */
     TP_NOTE_OTHER = 99,
 };
 
@@ -167,7 +191,7 @@ struct tp_meta_exit {
 };
 
 struct tp_tier_counters {
-    uint64_t allocations;
+    uint64_t allocations; /* and parts of them: ranges that are in this tier by the plan */
     uint64_t live_bytes, peak_bytes, total_bytes;
     uint64_t spilled_allocations, spilled_bytes; /* wanted here, went to the next tier */
 };

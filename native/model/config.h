@@ -49,6 +49,8 @@
     X(slice_instructions, 20000000, 1000,                                                                    \
       1ull << 40)                   /* of all threads together; doubles after 256 slices */                  \
     X(reuse_every, 256, 0, 1 << 20) /* SHARDS rate: one in so many lines and pages; 0: off */                \
+    X(heat_bytes, 1048576, 0,                                                                                \
+      1ull << 40) /* allocations from this size on have their accesses counted by place (heat.h); 0: none */ \
     X(seed, 1, 0, UINT32_MAX)
 
 struct tpm_config {

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #define TPX_MAGIC "TPEXACT"
-#define TPX_VERSION 1u
+#define TPX_VERSION 2u
 
 struct tpx_file {
     char magic[8];
@@ -29,6 +29,7 @@ enum tpx_type {
     TPX_REUSE = 6,   /* struct tpx_reuse; at the end */
     TPX_NOTE = 7,    /* struct tpx_note, then text without NUL */
     TPX_END = 8,     /* struct tpx_end */
+    TPX_HEAT = 9,    /* struct tpx_heat, then its granules; anywhere */
 };
 
 struct tpx_header {
@@ -110,6 +111,22 @@ struct tpx_reuse {
     double bins[48];
 };
 
+/* Where in an object's allocations of one size accesses fell; those that follow each other lie on top of each
+ * other, those that live at the same time have lanes (heat.h). Records of one lane add up. */
+struct tpx_heat {
+    uint32_t object, lane;
+    uint64_t bytes; /* of the allocation */
+    double weight;  /* as a slice's */
+    uint64_t granule_bytes;
+    uint32_t n_granules, pad;
+};
+
+struct tpx_granule {
+    uint32_t granule; /* offset in the allocation / granule_bytes */
+    uint32_t reads, writes;
+    uint32_t misses; /* lines that these fetched from memory */
+};
+
 enum tpx_note_code {
     TPX_NOTE_DISK_FULL = 1,
     TPX_NOTE_NO_DECODE = 2, /* value: address of an instruction that the engine does not know */
@@ -117,6 +134,7 @@ enum tpx_note_code {
     TPX_NOTE_REGION = 4,    /* the region was never entered, or never left */
     TPX_NOTE_FOLDED = 5,    /* value: episodes whose chains were too many and were shortened */
     TPX_NOTE_KILLED = 6,    /* value: the signal */
+    TPX_NOTE_HEAT = 7,      /* value: large allocations whose heat was not counted */
     TPX_NOTE_OTHER = 99,
 };
 

@@ -48,6 +48,25 @@ static inline void tpmi_expect(const struct tpm_sim *sim, struct tpm_thread *thr
     }
 }
 
+/* Counts an access where it falls in its allocation, if that is a large one. */
+static inline void tpmi_warm(struct tpm_sim *sim, const struct tpm_access *access, uint64_t address) {
+    const struct tpm_claim *claim = access->range->owner;
+    if (claim->counts == NULL) return;
+    uint64_t *count = &claim->counts[(address - claim->first) >> claim->shift];
+    *count += tpm_heat_amount((enum tpm_kind)access->kind);
+    if (__builtin_expect(tpm_heat_full(*count), 0)) tpm_heat_write(&sim->heats, claim->heat, false);
+}
+
+/* The same for the lines that it fetched from memory. */
+static inline void tpmi_warm_by_misses(struct tpm_sim *sim, const struct tpm_access *access, uint64_t address,
+                                       const struct tpm_outcome *outcome) {
+    const struct tpm_claim *claim = access->range->owner;
+    if (claim->counts == NULL) return;
+    uint32_t *misses = &claim->heat->misses[(address - claim->first) >> claim->shift];
+    *misses += outcome->by_class[TPX_NEAR] + outcome->by_class[TPX_MID] + outcome->by_class[TPX_FAR];
+    if (__builtin_expect(*misses >> 31, 0)) tpm_heat_write(&sim->heats, claim->heat, false);
+}
+
 /* Lets the caches have an access, and counts it if that is `measured`. Sets `event`, if `timed`, but for its
  * number. */
 static inline __attribute__((always_inline)) void tpmi_access(struct tpm_sim *sim, struct tpm_thread *thread,
@@ -60,6 +79,7 @@ static inline __attribute__((always_inline)) void tpmi_access(struct tpm_sim *si
     if (measured) {
         row = tpm_rows_at(&thread->rows, object);
         tpm_row_access(row, access);
+        tpmi_warm(sim, access, address);
     }
     if (timed) {
         event->access = access;
@@ -70,7 +90,10 @@ static inline __attribute__((always_inline)) void tpmi_access(struct tpm_sim *si
     if (tpm_caches_hit(sim->caches, thread->core, address, access)) return;
     struct tpm_outcome outcome;
     tpm_caches_access(sim->caches, thread->core, address, access, object, &outcome);
-    if (measured) tpm_row_outcome(row, access->kind, &outcome);
+    if (measured) {
+        tpm_row_outcome(row, access->kind, &outcome);
+        if (outcome.answer == TPM_MEMORY) tpmi_warm_by_misses(sim, access, address, &outcome);
+    }
     if (outcome.answer > TPM_L2) thread->missing = TPMI_MISSING;
     if (timed) {
         if (load && outcome.answer != TPM_L1) event->latency = sim->latencies.l2;

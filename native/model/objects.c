@@ -11,13 +11,6 @@
 /* Deeper than allocators nest. Only claims that overlap, which no allocator makes, can reach it. */
 enum { TPMI_MOST_CLAIMS = 16 };
 
-struct tpm_claim {
-    struct tpm_claim *around; /* the owner before */
-    uint64_t first, last;     /* as it was claimed */
-    uint32_t object, depth;
-    uint64_t users; /* ranges that it owns, and claims within */
-};
-
 static unsigned tpmi_rank(uint64_t first) {
     uint64_t hash = (first ^ first >> 33) * 0x9e3779b97f4a7c15ull;
     return (unsigned)__builtin_ctzll(hash >> 20 | 1ull << 43);
@@ -71,6 +64,7 @@ static void tpmi_remove(struct tpm_objects *objects, const struct tpm_range *ran
 static void tpmi_unuse(struct tpm_objects *objects, struct tpm_claim *claim) {
     while (claim != objects->nobody && --claim->users == 0) {
         struct tpm_claim *around = claim->around;
+        if (claim->heat != NULL) claim->heat->users--;
         tpm_pool_give(&objects->claims, claim);
         claim = around;
     }
@@ -166,6 +160,18 @@ static struct tpm_range *tpmi_cut_out(struct tpm_objects *objects, uint64_t firs
     return begin;
 }
 
+/* Gives the claims that own [begin, last] a lane; those that they covered have given theirs back. */
+static void tpmi_share_lane(struct tpm_range *begin, uint64_t last, struct tpm_heat *heat) {
+    for (struct tpm_range *range = begin; heat != NULL && range != NULL && range->first <= last;
+         range = range->after) {
+        if (range->owner->heat != NULL) continue;
+        range->owner->heat = heat;
+        range->owner->counts = heat->counts;
+        range->owner->shift = heat->shift;
+        heat->users++;
+    }
+}
+
 bool tpm_objects_claim(struct tpm_objects *objects, uint64_t address, uint64_t bytes, uint32_t object) {
     if (bytes == 0) return true;
     uint64_t last = tpmi_last(address, bytes);
@@ -190,6 +196,7 @@ bool tpm_objects_claim(struct tpm_objects *objects, uint64_t address, uint64_t b
         tpmi_hand_over(objects, range, claim);
     }
     if (begin != NULL) tpmi_tidy(objects, begin, last);
+    if (done) tpmi_share_lane(begin, last, tpm_heats_lane(objects->heats, object, bytes));
     return done;
 }
 
@@ -227,7 +234,8 @@ struct tpm_range *tpm_objects_find(struct tpm_objects *objects, uint64_t address
     return best;
 }
 
-bool tpm_objects_init(struct tpm_objects *objects, const struct tpm_host *host) {
+bool tpm_objects_init(struct tpm_objects *objects, struct tpm_heats *heats, const struct tpm_host *host) {
+    objects->heats = heats;
     tpm_pool_init(&objects->ranges, host, sizeof(struct tpm_range));
     tpm_pool_init(&objects->claims, host, sizeof(struct tpm_claim));
     objects->root = tpm_pool_take(&objects->ranges);

@@ -10,9 +10,17 @@
 #ifndef TPM_OBJECTS_H
 #define TPM_OBJECTS_H
 
-#include "pool.h"
+#include "heat.h"
 
-struct tpm_claim;
+struct tpm_claim {
+    struct tpm_claim *around; /* the owner before */
+    uint64_t first, last;     /* as it was claimed */
+    uint32_t object, depth;
+    uint64_t users;        /* ranges that it owns, and claims within */
+    struct tpm_heat *heat; /* NULL: where its accesses fall is not counted */
+    uint64_t *counts;      /* the lane's, as is `shift`: every access asks for them */
+    uint32_t shift;
+};
 
 /* Bytes that lie together and have one owner: [first, first + span]. One host cache line.
  *
@@ -35,6 +43,7 @@ struct tpm_objects {
     struct tpm_range *root;
     struct tpm_pool ranges, claims;
     struct tpm_claim *nobody; /* TPM_OBJECT_UNKNOWN, around everything */
+    struct tpm_heats *heats;
     struct tpm_found {
         struct tpm_range *range;
         uint32_t generation;
@@ -42,7 +51,7 @@ struct tpm_objects {
 };
 
 /* False: no memory. */
-bool tpm_objects_init(struct tpm_objects *objects, const struct tpm_host *host);
+bool tpm_objects_init(struct tpm_objects *objects, struct tpm_heats *heats, const struct tpm_host *host);
 void tpm_objects_end(struct tpm_objects *objects);
 
 /* False: no memory, and nothing has changed hands. */

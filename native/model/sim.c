@@ -11,6 +11,7 @@ void tpm_sim_mode(struct tpm_sim *sim, enum tpm_mode mode, double weight) {
     tpm_slice_end(sim);
     for (uint32_t i = 0; i < sim->n_threads; i++)
         sim->order[i]->model.jump.open = false;
+    if (mode == TPM_MEASURE) tpm_heats_weigh(&sim->heats, weight);
     sim->mode = mode;
     sim->weight = weight;
     sim->caches->counting = mode == TPM_MEASURE;
@@ -58,6 +59,7 @@ static void tpmi_free(struct tpm_sim *sim) {
     tpm_chains_free(sim->chains, &host);
     tpm_pool_end(&sim->rows);
     tpm_objects_end(&sim->objects);
+    tpm_heats_end(&sim->heats);
     tpm_output_free(&sim->output);
     host.put(sim, sizeof *sim);
 }
@@ -87,7 +89,9 @@ struct tpm_sim *tpm_sim_new(const struct tpm_config *config, const struct tpm_ho
     sim->weight = 1.0;
     sim->slice.length = config->slice_instructions;
     tpm_pool_init(&sim->rows, &sim->host, sizeof(struct tpm_row));
-    bool made = tpm_objects_init(&sim->objects, &sim->host) && tpm_output_new(&sim->output, &sim->host);
+    tpm_heats_init(&sim->heats, config->heat_bytes, &sim->host, &sim->output);
+    bool made =
+        tpm_objects_init(&sim->objects, &sim->heats, &sim->host) && tpm_output_new(&sim->output, &sim->host);
     sim->caches = made ? tpm_caches_new(config, &sim->host, tpmi_written, sim) : NULL;
     made = sim->caches != NULL;
     if (made && config->timing)
@@ -128,6 +132,7 @@ bool tpm_sim_fork(struct tpm_sim *sim, const struct tpm_host *host) {
         tpm_core_drop(&thread->model);
         thread->instructions = thread->fences = 0;
     }
+    tpm_heats_write(&sim->heats, true);
     sim->host.write = host->write;
     sim->host.context = host->context;
     sim->host.pid = host->pid;
@@ -151,6 +156,8 @@ void tpm_sim_end(struct tpm_sim *sim) {
     tpm_slice_end(sim);
     tpmi_write_reuse(sim, sim->caches->lines);
     tpmi_write_reuse(sim, sim->caches->pages);
+    tpm_heats_write(&sim->heats, false);
+    if (sim->heats.left_out > 0) tpm_sim_note(sim, TPX_NOTE_HEAT, sim->heats.left_out, NULL);
     if (sim->folded > 0) tpm_sim_note(sim, TPX_NOTE_FOLDED, sim->folded, NULL);
     if (sim->no_memory) tpm_sim_note(sim, TPX_NOTE_OTHER, 0, "no memory for all that was to be counted");
     struct tpx_end end = {.instructions = sim->instructions, .measured = sim->measured};

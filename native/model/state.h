@@ -27,6 +27,7 @@ struct tpm_sim {
     struct tpm_latencies latencies;
     struct tpm_output output;
     struct tpm_caches *caches;
+    struct tpm_heats heats;
     struct tpm_objects objects;
     struct tpm_pool rows;
     struct tpm_row spare;

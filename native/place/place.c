@@ -20,8 +20,6 @@
 #include "tiers.h"
 #include "torn.h"
 
-#define TPI_LARGEST ((size_t)1 << 46) /* what no machine has; keeps sums of sizes from wrapping round */
-
 static struct {
     bool active;
     struct tpi_plan plan;
@@ -104,20 +102,9 @@ size_t tp_place_plain_bytes(void) {
     return dram->capacity_bytes == UINT64_MAX ? dram->backend->least_bytes : 0;
 }
 
-/* The next tier of the chain; NULL: the system's, whatever its capacity. */
-static struct tpi_tier *tpi_spill(struct tpi_tier *tier, size_t size) {
-    tpi_tier_count_spill(tier, size);
-    return tier->plan->spill == TP_TIER_NONE ? NULL : &tpi_place.tiers[tier->plan->spill];
-}
-
-/* Behind it there is only the system's memory, whatever its capacity. */
-static bool tpi_last_resort(const struct tpi_tier *tier) {
-    return tier == NULL || (tier->index == 0 && tier->plan->spill == TP_TIER_NONE);
-}
-
 static size_t tpi_largest;
 
-static void tpi_note_size(size_t size) {
+void tpi_note_largest(size_t size) {
     size_t largest = __atomic_load_n(&tpi_largest, __ATOMIC_RELAXED);
     while (size > largest && !__atomic_compare_exchange_n(&tpi_largest, &largest, size, true,
                                                           __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
@@ -139,7 +126,7 @@ static void *tpi_pages_in(struct tpi_tier *tier, size_t size, size_t align, bool
     }
     if (tier->index != 0) tp_pagemap_set_tier((uintptr_t)pages, pages_size, tier->index);
     tpi_tier_count(tier, size);
-    tpi_note_size(pages_size);
+    tpi_note_largest(pages_size);
     return pages;
 }
 
@@ -154,7 +141,8 @@ static void tpi_take_back_promise(void) {
 static void *tpi_allocate(struct tpi_tier *tier, size_t size, size_t align, bool own_pages, unsigned *got,
                           bool *zeroed) {
     void *pages = NULL;
-    for (; !tpi_last_resort(tier) && pages == NULL; tier = pages == NULL ? tpi_spill(tier, size) : tier) {
+    for (; !tpi_tier_is_last(tier) && pages == NULL;
+         tier = pages == NULL ? tpi_tier_spill(tier, size) : tier) {
         if (!tier->open || !tpi_tier_reserve(tier, size)) continue;
         if (!own_pages && size < tier->backend->least_bytes) {
             tpi_promised = size;
@@ -213,7 +201,7 @@ void *tp_place_resize(void *address, size_t old_size, size_t new_size, unsigned 
         return NULL;
     }
     tp_pagemap_set_tier((uintptr_t)resized, new_pages, index);
-    tpi_note_size(new_pages);
+    tpi_note_largest(new_pages);
     if (new_size < old_size) tpi_tier_unreserve(tier, old_size - new_size);
     tpi_tier_count(tier, new_size);
     return resized;
@@ -260,7 +248,7 @@ static bool tpi_adopt(struct tpi_tier *tier, void *address, size_t size, bool pl
 unsigned tp_place_map(unsigned index, void *address, size_t size, bool plain) {
     if (!tp_place_active()) return 0;
     struct tpi_tier *tier = &tpi_place.tiers[index];
-    for (; !tpi_last_resort(tier); tier = tpi_spill(tier, size)) {
+    for (; !tpi_tier_is_last(tier); tier = tpi_tier_spill(tier, size)) {
         if (!tier->open || !tpi_tier_reserve(tier, size)) continue;
         if (tpi_adopt(tier, address, size, plain)) {
             tpi_tier_count(tier, size);

@@ -48,7 +48,28 @@ void *tp_place_allocate(unsigned index, size_t size, size_t align, unsigned *got
  * there is no memory. */
 void *tp_place_pages(unsigned index, size_t size, size_t align, unsigned *got, bool *zeroed);
 
-/* Gives back what either of them returned; `size` as it was asked for, or as last resized to. */
+/* The parts of a site's objects by address range, as a number above 0; 0: they have none. */
+unsigned tp_place_parts_of(uint64_t key_hi, uint64_t key_lo);
+
+/* Are parts of an object of `size` bytes in several tiers, where *index is its own? Otherwise all of it
+ * belongs to the tier that *index is then. */
+bool tp_place_splits(unsigned parts, size_t size, unsigned *index);
+
+/* Zeroed pages for such an object, each range in its part's tier or down its spill chain; what is where the
+ * pagemap tells, and *got is the object's own tier. NULL: there is no memory. */
+void *tp_place_split(unsigned parts, unsigned index, size_t size, size_t align, unsigned *got);
+
+/* As tp_place_map, of a fresh mapping for such an object, range by range; what is where the pagemap tells. */
+void tp_place_map_split(unsigned parts, unsigned index, void *address, size_t size, bool plain);
+
+/* Are pages of the range in several tiers? */
+bool tp_place_is_split(const void *address, size_t size);
+
+/* Makes an object smaller where it is, whatever tiers its pages are in. False: the program has taken pages
+ * out of it, and nothing has changed. */
+bool tp_place_cut(void *address, size_t old_size, size_t new_size);
+
+/* Gives back what any of these returned; `size` as it was asked for, or as last resized to. */
 void tp_place_release(void *address, size_t size, unsigned index);
 
 /* The program is about to unmap [start, end), whole pages of the object, or to map over them: they are its

@@ -10,6 +10,9 @@ _Static_assert(sizeof(struct tp_plan_header) == 40, "the plan's layout is shared
 _Static_assert(sizeof(struct tp_plan_tier) == 408, "the plan's layout is shared with placer/binary.py");
 _Static_assert(sizeof(struct tp_plan_site) == 24, "the plan's layout is shared with placer/binary.py");
 _Static_assert(sizeof(struct tp_plan_move) == 48, "the plan's layout is shared with placer/binary.py");
+_Static_assert(sizeof(struct tp_plan_part) == 40, "the plan's layout is shared with placer/binary.py");
+
+#define TPI_PART_BYTES 4096u /* a part's ends are multiples of it */
 
 static int tpi_compare(const struct tp_plan_site *site, uint64_t key_hi, uint64_t key_lo) {
     if (site->key_hi != key_hi) return site->key_hi < key_hi ? -1 : 1;
@@ -60,26 +63,48 @@ static const char *tpi_check_moves(const struct tp_plan_header *header, const st
     return NULL;
 }
 
+static int tpi_compare_part(const struct tp_plan_part *part, uint64_t key_hi, uint64_t key_lo) {
+    const struct tp_plan_site key = {.key_hi = part->key_hi, .key_lo = part->key_lo};
+    return tpi_compare(&key, key_hi, key_lo);
+}
+
+static const char *tpi_check_parts(const struct tp_plan_header *header, const struct tp_plan_part *parts) {
+    if (header->n_parts > TP_PLAN_PARTS) return "it has too many parts";
+    for (uint32_t i = 0; i < header->n_parts; i++) {
+        const struct tp_plan_part *part = &parts[i];
+        if (part->tier >= header->n_tiers) return "a part's tier is not among its tiers";
+        bool whole_pages =
+            part->start % TPI_PART_BYTES == 0 && (part->end % TPI_PART_BYTES == 0 || part->end == UINT64_MAX);
+        if (!whole_pages || part->start >= part->end) return "a part has no pages";
+        int order = i > 0 ? tpi_compare_part(&parts[i - 1], part->key_hi, part->key_lo) : -1;
+        if (order > 0 || (order == 0 && parts[i - 1].end > part->start)) return "its parts are not sorted";
+    }
+    return NULL;
+}
+
 const char *tpi_plan_open(struct tpi_plan *plan, const char *path) {
     size_t size = 0;
     const struct tp_plan_header *header = tpi_mapfile(path, &size);
     if (header == NULL) return "the plan cannot be read";
     if (size < sizeof *header || memcmp(header->magic, TP_PLAN_MAGIC, sizeof header->magic) != 0)
         return "it is not a plan";
-    if (header->version != TP_PLAN_VERSION) return "the plan is of another version";
+    if (header->version < TP_PLAN_OLDEST_VERSION || header->version > TP_PLAN_VERSION)
+        return "the plan is of another version";
     if (header->n_tiers == 0 || header->n_tiers > TP_MAX_TIERS)
         return "the plan has too few or too many tiers";
     const struct tp_plan_tier *tiers = (const void *)(header + 1);
     const struct tp_plan_site *sites = (const void *)(tiers + header->n_tiers);
     const struct tp_plan_move *moves = (const void *)(sites + header->n_sites);
+    const struct tp_plan_part *parts = (const void *)(moves + header->n_moves);
     if (size != sizeof *header + header->n_tiers * sizeof *tiers + header->n_sites * sizeof *sites +
-                    header->n_moves * sizeof *moves)
+                    header->n_moves * sizeof *moves + header->n_parts * sizeof *parts)
         return "the plan is cut short";
     if (header->default_tier >= header->n_tiers) return "the default tier is not among its tiers";
     const char *why = tpi_check_tiers(header, tiers);
     if (why == NULL) why = tpi_check_sites(header, sites);
     if (why == NULL) why = tpi_check_moves(header, moves);
-    if (why == NULL) *plan = (struct tpi_plan){header, tiers, sites, moves};
+    if (why == NULL) why = tpi_check_parts(header, parts);
+    if (why == NULL) *plan = (struct tpi_plan){header, tiers, sites, moves, parts};
     return why;
 }
 
@@ -102,6 +127,22 @@ unsigned tpi_plan_tier_of(const struct tpi_plan *plan, uint64_t key_hi, uint64_t
     const struct tp_plan_site *site = tpi_find(plan, key_hi, key_lo);
     *named = site != NULL;
     return site != NULL ? site->tier : plan->header->default_tier;
+}
+
+unsigned tpi_plan_parts_of(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo, unsigned *first) {
+    unsigned low = 0, high = plan->header->n_parts, count = 0;
+    while (low < high) {
+        unsigned middle = low + (high - low) / 2;
+        if (tpi_compare_part(&plan->parts[middle], key_hi, key_lo) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *first = low;
+    while (low + count < plan->header->n_parts &&
+           tpi_compare_part(&plan->parts[low + count], key_hi, key_lo) == 0)
+        count++;
+    return count;
 }
 
 bool tpi_plan_moves(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo) {

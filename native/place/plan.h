@@ -12,6 +12,7 @@ struct tpi_plan {
     const struct tp_plan_tier *tiers;
     const struct tp_plan_site *sites; /* sorted by key */
     const struct tp_plan_move *moves;
+    const struct tp_plan_part *parts; /* sorted by key and start */
 };
 
 /* Maps and checks the file. NULL, or in words why there is no plan now. */
@@ -23,6 +24,9 @@ unsigned tpi_plan_tier_of(const struct tpi_plan *plan, uint64_t key_hi, uint64_t
 /* Does the plan place small objects of any site, or of this one? */
 bool tpi_plan_places_small(const struct tpi_plan *plan);
 bool tpi_plan_is_small(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo);
+
+/* The site's parts: the number of the first of them, and how many; 0: it has none. */
+unsigned tpi_plan_parts_of(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo, unsigned *first);
 
 /* Does the plan move the site during the run? */
 bool tpi_plan_moves(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo);

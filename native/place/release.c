@@ -79,13 +79,15 @@ static void tpi_tear(const struct tpi_object *object, uintptr_t start, uintptr_t
  * And in a tier of huge pages nothing can be mapped over a part of one. */
 static void tpi_leave_shared_memory(const struct tpi_object *object, struct tpi_tier *tier, uintptr_t *start,
                                     uintptr_t *end) {
-    bool library = tpi_tier_owned_by_library(tier, (void *)object->start);
+    bool library = tpi_tier_owned_by_library(tier, (void *)object->start), huge = false;
     if (library) {
         *start = object->start;
         *end = object->start + tpi_round_up(object->size, TPI_PAGE_BYTES);
         tpi_memkind_forget(tier, (void *)object->start);
     }
-    if (library || tier->granule_bytes > TPI_PAGE_BYTES) tp_place_make_private((void *)*start, *end - *start);
+    for (uintptr_t at = *start; at < *end && !huge; at = tp_pagemap_tier_end(at, *end))
+        huge = tpi_tier_at(tp_pagemap_tier(at))->granule_bytes > TPI_PAGE_BYTES;
+    if (library || huge) tp_place_make_private((void *)*start, *end - *start);
 }
 
 void tp_place_tear(void *address, size_t size, uintptr_t start, uintptr_t end) {

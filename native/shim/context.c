@@ -20,21 +20,24 @@ static uint64_t tpi_sum(const uintptr_t *hook, const uint16_t *words, unsigned n
     return sum;
 }
 
-static bool tpi_certain(const struct tp_context *context) {
-    return context->whole && tpi_sum(context->hook, context->words, context->n_words) == context->check;
+static bool tpi_certain(const struct tp_context *context, struct tp_python_key python) {
+    return context->whole && context->python.all == python.all &&
+           tpi_sum(context->hook, context->words, context->n_words) == context->check;
 }
 
 struct tp_context *tp_context_certain(struct tp_thread *self, const uintptr_t *hook) {
     struct tp_context *context = self->recent;
     if (context == NULL) return NULL;
-    if (context->period != 1 && tpi_context_matches(context, hook) && tpi_certain(context)) {
+    struct tp_python_key python = tp_python_key(self);
+    if (context->period != 1 && tpi_context_matches(context, hook, python.near) &&
+        tpi_certain(context, python)) {
         context->countdown = context->period;
         return context;
     }
-    context = tpi_context_set(self, hook, tpi_context_second(self, hook));
+    context = tpi_context_set(self, hook, tpi_context_second(self, hook), python.near);
     for (unsigned way = 0; way < TP_CONTEXT_WAYS; way++, context++) {
-        if (!tpi_context_matches(context, hook)) continue;
-        bool same = !context->whole || tpi_certain(context);
+        if (!tpi_context_matches(context, hook, python.near)) continue;
+        bool same = !context->whole || tpi_certain(context, python);
         if (!same) context->period = 1;
         context->countdown = context->period;
         if (same) return self->recent = context;
@@ -53,8 +56,7 @@ static void tpi_learn_link(uintptr_t pc, uint16_t second) {
 }
 
 static bool tpi_may_witness(const struct tp_context *context, unsigned i) {
-    return context->witness_at == context->hook + 1 ||
-           context->witness_at == context->hook + context->words[i];
+    return context->witness_at == 1 || context->witness_at == context->words[i];
 }
 
 /* The first word in which two paths of one key differ, of those that are kept: until then their words lie at
@@ -72,7 +74,7 @@ static void tpi_set_witness(struct tp_context *context, unsigned i) {
     context->ambiguous |= i == TP_CONTEXT_NEAR;
     context->period = context->countdown = context->ambiguous ? 1 : TP_CONTEXT_CHECKED;
     if (i == TP_CONTEXT_NEAR) return;
-    context->witness_at = context->hook + context->words[i];
+    context->witness_at = context->words[i];
     context->witness = context->near[i];
 }
 
@@ -81,7 +83,7 @@ static struct tp_context *tpi_put(struct tp_context *set, const struct tp_contex
     struct tp_context own = *fresh;
     for (unsigned way = 0; way + 1 < TP_CONTEXT_WAYS; way++) {
         struct tp_context *other = &set[way];
-        if (!tpi_context_has_key(other, own.hook)) continue;
+        if (!tpi_context_has_key(other, own.hook, own.python.near)) continue;
         unsigned witness = tpi_witness(&own, other);
         tpi_set_witness(other, witness);
         tpi_set_witness(&own, witness);
@@ -96,25 +98,27 @@ static bool tpi_have_table(struct tp_thread *self) {
     return self->contexts != NULL;
 }
 
-struct tp_context *tp_context_learn(tp_guard *guard, const uintptr_t *hook, struct tp_site *site) {
+struct tp_context *tp_context_learn(tp_guard *guard, const uintptr_t *hook, bool told, struct tp_site *site) {
     struct tp_thread *self = guard->self;
     struct tp_backtrace backtrace;
     struct tp_trail trail;
     uint32_t generation = __atomic_load_n(&tp_context_generation, __ATOMIC_ACQUIRE);
     tp_unwind_trail(guard, &backtrace, &trail);
-    *site = tp_site_of(guard, &backtrace);
+    *site = tp_site_of(guard, &backtrace, told);
     self->pending.truncated += backtrace.truncated;
     self->pending.context_misses++;
     bool own = (uintptr_t)hook >= self->stack_low && (uintptr_t)hook < self->stack_high;
-    if (!own || backtrace.n_frames == 0 || trail.hook != hook || !tpi_have_table(self)) return NULL;
+    bool empty = backtrace.n_frames == 0 && backtrace.python.n_frames == 0;
+    if (!own || empty || trail.hook != hook || !tpi_have_table(self)) return NULL;
     tpi_learn_link(hook[1], trail.second);
-    const uintptr_t *second_at = hook + (trail.second != 0 ? trail.second : 1);
+    uint16_t second_at = trail.second != 0 ? trail.second : 1;
     struct tp_context fresh = {.hook = hook,
                                .pc = hook[1],
-                               .second = *second_at,
+                               .second = hook[second_at],
                                .second_at = second_at,
                                .witness = hook[1],
-                               .witness_at = hook + 1,
+                               .witness_at = 1,
+                               .python = backtrace.python.key,
                                .generation = generation,
                                .countdown = TP_CONTEXT_CHECKED,
                                .period = TP_CONTEXT_CHECKED,
@@ -127,7 +131,8 @@ struct tp_context *tp_context_learn(tp_guard *guard, const uintptr_t *hook, stru
         fresh.near[i] = hook[fresh.words[i]];
     fresh.check = tpi_sum(hook, fresh.words, fresh.n_words);
     if (site->pool != 0 && tp_cache_get(guard) != NULL) fresh.bins = tp_slabs_bins(site->pool);
-    struct tp_context *set = tpi_context_set(self, hook, tpi_context_second(self, hook));
+    uintptr_t second = tpi_context_second(self, hook);
+    struct tp_context *set = tpi_context_set(self, hook, second, fresh.python.near);
     struct tp_context *context = self->recent = tpi_put(set, &fresh);
     self->pending.context_keys++;
     return context;
@@ -136,15 +141,18 @@ struct tp_context *tp_context_learn(tp_guard *guard, const uintptr_t *hook, stru
 struct tp_site tp_context_site(tp_guard *guard, const uintptr_t *hook) {
     struct tp_thread *self = guard->self;
     struct tp_site site;
-    if (hook == NULL) {
-        struct tp_backtrace backtrace;
-        tp_unwind(guard, &backtrace);
-        self->pending.truncated += backtrace.truncated;
-        return tp_site_of(guard, &backtrace);
+    struct tp_context *context = hook != NULL ? tp_context_certain(self, hook) : NULL;
+    bool known = context != NULL && context->whole;
+    if (known && context->site.told) return context->site;
+    if (hook != NULL && !known) {
+        tp_context_learn(guard, hook, true, &site);
+        return site;
     }
-    const struct tp_context *context = tp_context_certain(self, hook);
-    if (context != NULL && context->whole) return context->site;
-    tp_context_learn(guard, hook, &site);
+    struct tp_backtrace backtrace;
+    tp_unwind(guard, &backtrace);
+    site = tp_site_of(guard, &backtrace, true);
+    if (known) context->site.told = true;
+    if (!known) self->pending.truncated += backtrace.truncated;
     return site;
 }
 

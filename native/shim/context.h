@@ -2,7 +2,9 @@
  * address where that lies at a fixed place, and the height of the stack (Mytkowicz et al., Inferred Call
  * Path Profiling, OOPSLA 2009: these identify a call path almost uniquely). Paths that share a key are told
  * apart by a witness, the first word of the stack in which they differ. An entry keeps which words of the
- * stack the full unwinding followed: comparing them all makes a hit certain.
+ * stack the full unwinding followed: comparing them all makes a hit certain. In a Python process one native
+ * path serves many lines: the innermost Python frames belong to the key, and all of them are compared with
+ * the words.
  *
  * Each thread has a table of its own, so that the height is an address and nothing is shared. What other
  * threads know would save one unwinding a key and thread.
@@ -20,17 +22,19 @@
 struct tp_context {
     const uintptr_t *hook; /* NULL: free */
     uintptr_t pc, second, witness;
-    /* Where on the stack they were; the place of `pc` where it is not known, or not needed. */
-    const uintptr_t *second_at, *witness_at;
-    const uint16_t *bins; /* of the site's pool, by class; NULL: the site is not on */
+    struct tp_python_key python; /* the thread's Python frames */
+    const uint16_t *bins;        /* of the site's pool, by class; NULL: the site is not on */
     uint32_t generation;
     uint32_t countdown, period; /* hits until the next comparison; 1 where no witness could be found */
+    /* Where on the stack they were, in words from `hook`; the place of `pc` where it is not known, or not
+     * needed. */
+    uint16_t second_at, witness_at;
     struct tp_site site;
-    uint64_t check; /* over the words */
     uint8_t n_words;
     bool ambiguous; /* another path has the same key, and there is no witness */
     bool plain;     /* under the plan its allocations are the C library's, and nobody asks for them */
     bool whole;     /* false: there are more words than fit, and a hit is never certain */
+    uint64_t check; /* over the words */
     uint16_t words[TP_TRAIL_WORDS];
     uintptr_t near[TP_CONTEXT_NEAR]; /* what the first of them were */
 } __attribute__((aligned(256)));
@@ -59,25 +63,29 @@ static inline uintptr_t tpi_context_second(const struct tp_thread *self, const u
 }
 
 static inline struct tp_context *tpi_context_set(const struct tp_thread *self, const uintptr_t *hook,
-                                                 uintptr_t second) {
-    uint64_t hash = (hook[1] + 3 * second + 5 * (uintptr_t)hook) * TPI_CONTEXT_FACTOR;
+                                                 uintptr_t second, uint64_t near) {
+    uint64_t hash = (hook[1] + 3 * second + 5 * (uintptr_t)hook + near) * TPI_CONTEXT_FACTOR;
     return &self->contexts[(hash >> (64 - TP_CONTEXT_SET_BITS)) * TP_CONTEXT_WAYS];
 }
 
 /* The places are on the thread's own stack, above the hook's frame. */
-static inline bool tpi_context_has_key(const struct tp_context *context, const uintptr_t *hook) {
-    return context->hook == hook && context->pc == hook[1] && *context->second_at == context->second &&
+static inline bool tpi_context_has_key(const struct tp_context *context, const uintptr_t *hook,
+                                       uint64_t near) {
+    return context->hook == hook && context->pc == hook[1] && hook[context->second_at] == context->second &&
+           context->python.near == near &&
            context->generation == __atomic_load_n(&tp_context_generation, __ATOMIC_RELAXED);
 }
 
-static inline bool tpi_context_matches(const struct tp_context *context, const uintptr_t *hook) {
-    return tpi_context_has_key(context, hook) && *context->witness_at == context->witness;
+static inline bool tpi_context_matches(const struct tp_context *context, const uintptr_t *hook,
+                                       uint64_t near) {
+    return tpi_context_has_key(context, hook, near) && hook[context->witness_at] == context->witness;
 }
 
-static inline struct tp_context *tpi_context_find(struct tp_thread *self, const uintptr_t *hook) {
-    struct tp_context *context = tpi_context_set(self, hook, tpi_context_second(self, hook));
+static inline struct tp_context *tpi_context_find(struct tp_thread *self, const uintptr_t *hook,
+                                                  uint64_t near) {
+    struct tp_context *context = tpi_context_set(self, hook, tpi_context_second(self, hook), near);
     for (unsigned way = 0; way < TP_CONTEXT_WAYS; way++, context++)
-        if (tpi_context_matches(context, hook)) return self->recent = context;
+        if (tpi_context_matches(context, hook, near)) return self->recent = context;
     return NULL;
 }
 
@@ -87,7 +95,9 @@ static inline struct tp_context *tpi_context_find(struct tp_thread *self, const 
 static inline struct tp_context *tp_context_likely(struct tp_thread *self, const uintptr_t *hook) {
     struct tp_context *context = self->recent;
     if (__builtin_expect(context == NULL, 0)) return NULL;
-    if (!tpi_context_matches(context, hook) && (context = tpi_context_find(self, hook)) == NULL) return NULL;
+    uint64_t near = tp_python_near(self);
+    if (!tpi_context_matches(context, hook, near) && (context = tpi_context_find(self, hook, near)) == NULL)
+        return NULL;
     return __builtin_expect(--context->countdown != 0, 1) ? context : NULL;
 }
 
@@ -95,8 +105,8 @@ static inline struct tp_context *tp_context_likely(struct tp_thread *self, const
 struct tp_context *tp_context_certain(struct tp_thread *self, const uintptr_t *hook);
 
 /* Unwinds in full and remembers; NULL: a stack that the thread borrows, or there is no memory. *site is the
- * answer in any case. */
-struct tp_context *tp_context_learn(tp_guard *guard, const uintptr_t *hook, struct tp_site *site);
+ * answer in any case; `told` as of tp_site_of. */
+struct tp_context *tp_context_learn(tp_guard *guard, const uintptr_t *hook, bool told, struct tp_site *site);
 
 /* The site of the allocation that the hook was called for, for certain. `hook` NULL: not known. */
 struct tp_site tp_context_site(tp_guard *guard, const uintptr_t *hook);

@@ -13,6 +13,7 @@
 
 #include "owners.h"
 #include "pagemap.h"
+#include "python.h"
 #include "slabs.h"
 #include "track_small.h"
 
@@ -233,6 +234,7 @@ TPI_HOOK void *__sbrk(intptr_t increment) {
 
 /* Afterwards another object may be loaded where one was, and its instructions mean other stacks. */
 TPI_HOOK int dlclose(void *handle) {
+    tp_python_pause();
     int status = tp_real.dlclose(handle);
     tp_process_unloaded();
     return status;

@@ -14,7 +14,7 @@ struct tp_map {
     bool placed; /* placement was asked, and is to be told of the end */
 };
 
-#define TP_MAP_PIECES 16u
+#define TP_MAP_PIECES 40u /* more than an object that is split by `tierprof place` has */
 
 struct tp_map_pieces {
     unsigned n_pieces;

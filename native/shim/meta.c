@@ -68,35 +68,49 @@ static bool tpi_reserve(int fd, uint64_t size, bool urgent) {
     return error == 0 || error == EOPNOTSUPP || error == ENOSYS;
 }
 
-static bool tpi_write_parts(const struct tp_meta_part *parts, unsigned n_parts, uint64_t size, bool urgent) {
+static bool tpi_write_vector(const struct iovec *vector, unsigned n_parts, uint64_t size, bool urgent) {
     int fd = tp_raw_open(tpi_path, O_WRONLY | O_APPEND, 0);
     if (fd < 0) return false;
     bool written = tpi_reserve(fd, size, urgent) && tpi_written + size <= tp_raw_file_limit();
-    struct iovec vector[TP_META_PARTS + 1];
-    for (unsigned i = 0; i < n_parts; i++)
-        vector[i] = (struct iovec){(void *)parts[i].bytes, parts[i].size};
     written = written && syscall(SYS_writev, fd, vector, n_parts) == (long)size;
     if (written) tpi_written += size;
     tp_raw_close(fd);
     return written;
 }
 
-bool tp_meta_write(tp_guard *guard, enum tp_meta_type type, const struct tp_meta_part *parts,
-                   unsigned n_parts) {
-    struct tp_meta_header header = {type, 0};
-    struct tp_meta_part all[TP_META_PARTS + 1] = {{&header, sizeof header}};
-    for (unsigned i = 0; i < n_parts; i++) {
-        all[i + 1] = parts[i];
-        header.bytes += (uint32_t)parts[i].size;
+/* Puts a record and its header into a vector; how many parts that makes. */
+static unsigned tpi_add_record(const struct tp_meta_record *record, struct tp_meta_header *header,
+                               struct iovec *vector, uint64_t *size) {
+    *header = (struct tp_meta_header){record->type, 0};
+    vector[0] = (struct iovec){header, sizeof *header};
+    for (unsigned i = 0; i < record->n_parts; i++) {
+        vector[i + 1] = (struct iovec){(void *)record->parts[i].bytes, record->parts[i].size};
+        header->bytes += (uint32_t)record->parts[i].size;
     }
-    bool urgent = type == TP_META_NOTE || type == TP_META_EXIT;
+    *size += header->bytes + sizeof *header;
+    return record->n_parts + 1;
+}
+
+bool tp_meta_write_two(tp_guard *guard, const struct tp_meta_record *first,
+                       const struct tp_meta_record *second) {
+    struct tp_meta_header headers[2];
+    struct iovec vector[2 * (TP_META_PARTS + 1)];
+    uint64_t size = 0;
+    unsigned n_parts = tpi_add_record(first, &headers[0], vector, &size);
+    if (second != NULL) n_parts += tpi_add_record(second, &headers[1], vector + n_parts, &size);
+    bool urgent = first->type == TP_META_NOTE || first->type == TP_META_EXIT;
     tp_guard_lock(guard, &tpi_lock);
     bool written = tpi_open && (urgent || !tpi_failed);
-    if (written) written = tpi_write_parts(all, n_parts + 1, header.bytes + sizeof header, urgent);
+    if (written) written = tpi_write_vector(vector, n_parts, size, urgent);
     if (!written && !urgent)
         tpi_failed = true; /* a gap in the numbering of sites would be worse than an end */
     tp_guard_unlock(guard, &tpi_lock);
     return written;
+}
+
+bool tp_meta_write(tp_guard *guard, enum tp_meta_type type, const struct tp_meta_part *parts,
+                   unsigned n_parts) {
+    return tp_meta_write_two(guard, &(struct tp_meta_record){type, parts, n_parts}, NULL);
 }
 
 void tp_meta_note(tp_guard *guard, enum tp_note_code code, uint32_t value, const char *text) {

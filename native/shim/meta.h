@@ -15,6 +15,12 @@ struct tp_meta_part {
 
 #define TP_META_PARTS 4u
 
+struct tp_meta_record {
+    enum tp_meta_type type;
+    const struct tp_meta_part *parts;
+    unsigned n_parts;
+};
+
 /* FOLDER/kind.PID.SEQ.bin; too long for the stack of a small thread. */
 #define TP_META_PATH_BYTES (PATH_MAX + 64)
 typedef char tp_meta_path[TP_META_PATH_BYTES];
@@ -29,6 +35,10 @@ bool tp_meta_start(tp_guard *guard, bool forked);
 /* Appends a record. False: not recording, or it could not be written, and nothing more will be. */
 bool tp_meta_write(tp_guard *guard, enum tp_meta_type type, const struct tp_meta_part *parts,
                    unsigned n_parts);
+
+/* The same for a record and a second one that belongs to it, in one write. */
+bool tp_meta_write_two(tp_guard *guard, const struct tp_meta_record *first,
+                       const struct tp_meta_record *second);
 
 /* Tells, once for each code, what the shim could not do. */
 void tp_meta_note(tp_guard *guard, enum tp_note_code code, uint32_t value, const char *text);

@@ -7,6 +7,7 @@
 
 #include "../common/rawio.h"
 #include "meta.h"
+#include "python.h"
 
 enum { TPI_BUILD_ID_BYTES = 32, TPI_CAPACITY = 4096 };
 
@@ -61,14 +62,17 @@ static const struct tp_module *tpi_identify(tp_guard *guard, const struct tp_obj
     for (uint32_t i = 0; i < tpi_count; i++) {
         const struct tp_module *module = &tpi_modules[i];
         if (module->start == object->start && module->bias == object->bias &&
-            module->identity.hi == identity.hi && module->identity.lo == identity.lo)
+            module->identity.hi == identity.hi && module->identity.lo == identity.lo) {
+            tp_python_meet(guard, object);
             return module;
+        }
     }
     if (tpi_modules == NULL) tpi_modules = tp_raw_pages(TPI_CAPACITY * sizeof *tpi_modules);
     if (tpi_modules == NULL || tpi_count == TPI_CAPACITY) return NULL;
     struct tp_module *module = &tpi_modules[tpi_count];
     *module = (struct tp_module){tpi_count++, object->start, object->end, object->bias, identity};
     tpi_write(guard, module, path, build_id, build_id_bytes);
+    tp_python_meet(guard, object);
     return module;
 }
 

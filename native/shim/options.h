@@ -17,6 +17,7 @@
     X(small_site_bytes, "TIERPROF_SMALL_SITE", BYTES, 512 * 1024,                                            \
       "live bytes of small allocations from which a site gets memory of its own while recording; 0: never")  \
     X(max_bytes, "TIERPROF_MAX_BYTES", BYTES, 4ull << 30, "limit of one process's record file")              \
+    X(python, "TIERPROF_PYTHON", BYTES, 1, "0: call stacks are native throughout, without Python's frames")  \
     X(engine, "TIERPROF_ENGINE", BYTES, 0, "1: the exact engine runs the process, and is told of allocations")
 
 typedef char tpi_type_TEXT[PATH_MAX];

@@ -20,6 +20,8 @@
 #include "objects.h"
 #include "options.h"
 #include "owners.h"
+#include "python.h"
+#include "readable.h"
 #include "sites.h"
 #include "small.h"
 #include "stack.h"
@@ -72,6 +74,7 @@ static void tpi_thread_end(void *value) {
     if (!tp_guard_enter(&guard)) return;
     struct tp_thread *self = guard.self;
     tp_context_thread_end(&guard);
+    tp_readable_thread_end(self);
     tp_cache_thread_end(&guard);
     tp_counters_flush(&guard);
     tp_stream_release(&guard);
@@ -136,6 +139,7 @@ static void tpi_become_child(tp_guard *guard) {
     tp_maps_fork_child();
     tp_slabs_fork_child();
     tp_sites_fork_child();
+    tp_python_fork_child();
     memset(&self->pending, 0, sizeof self->pending);
     tpi_open_files(guard, true);
     tp_place_fork_child(tp_counters);
@@ -203,15 +207,18 @@ bool tp_process_ready(tp_guard *guard) {
 
 void tp_process_unloaded(void) {
     tp_guard guard;
-    if (!tp_guard_enter(&guard)) return;
-    if (tp_process_ready(&guard)) {
+    bool any = false;
+    bool entered = tp_guard_enter(&guard);
+    if (entered && tp_process_ready(&guard)) {
         uint64_t unloaded = tp_objects_unloaded();
-        if (__atomic_exchange_n(&tpi_unloaded, unloaded, __ATOMIC_RELAXED) != unloaded) {
-            tp_unwind_forget();
-            tp_sites_forget(&guard);
-        }
+        any = __atomic_exchange_n(&tpi_unloaded, unloaded, __ATOMIC_RELAXED) != unloaded;
     }
-    tp_guard_leave(&guard);
+    tp_python_resume(any);
+    if (any) {
+        tp_unwind_forget();
+        tp_sites_forget(&guard);
+    }
+    if (entered) tp_guard_leave(&guard);
 }
 
 static __attribute__((constructor(101))) void tpi_construct(void) {

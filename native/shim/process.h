@@ -26,7 +26,8 @@ void tp_process_look_at_small(void);
 /* Starts the process, or the thread, or a forked child's new life, as needed. False: pass the call on. */
 bool tp_process_ready(tp_guard *guard);
 
-/* After dlclose: forgets what depends on where objects were, if any has gone. */
+/* After dlclose, and tp_python_pause before it: forgets what depends on where objects were, if any has gone.
+ */
 void tp_process_unloaded(void);
 
 /* Is this a forked child that has not noticed yet? A raw clone calls no handlers. */

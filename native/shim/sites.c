@@ -1,6 +1,7 @@
 /* sites.c - two hash tables: from a stack of addresses to a site, read without locks; and from a key to a
  * site, under the lock. Both only grow; a table that was outgrown stays mapped, because a reader may be in
- * it. */
+ * it. A program that makes code anew, as exec does in Python, makes new stacks of old keys without end: when
+ * there are very many, they are looked at anew. */
 #include "sites.h"
 
 #include <string.h>
@@ -12,10 +13,12 @@
 #include "meta.h"
 #include "modules.h"
 #include "pools.h"
+#include "python_code.h"
 #include "slabs.h"
 
 enum {
     TPI_FIRST_CAPACITY = 4096,
+    TPI_MAX_STACKS = 1 << 20,
     TPI_SITE_TRUNCATED = 1,
     TPI_SITE_NAMED = 2,
     TPI_SITE_POOL = 4,
@@ -50,13 +53,14 @@ static uint64_t tpi_hash_stack(const struct tp_backtrace *backtrace) {
     uint64_t hash = backtrace->n_frames + (backtrace->truncated ? TP_MAX_FRAMES + 1 : 0);
     for (unsigned i = 0; i < backtrace->n_frames; i++)
         hash = tp_hash_word(hash, backtrace->frames[i]);
+    if (backtrace->python.key.all != 0) hash = tp_hash_word(hash, backtrace->python.key.all);
     return hash | 1;
 }
 
-static const struct tpi_stack_entry *tpi_lookup(const struct tpi_stack_table *table, uint64_t hash) {
+static struct tpi_stack_entry *tpi_lookup(struct tpi_stack_table *table, uint64_t hash) {
     if (table == NULL) return NULL;
     for (uint64_t at = hash >> 1;; at++) {
-        const struct tpi_stack_entry *entry = &table->entries[at & table->mask];
+        struct tpi_stack_entry *entry = &table->entries[at & table->mask];
         uint64_t found = __atomic_load_n(&entry->hash, __ATOMIC_ACQUIRE);
         if (found == hash) return entry;
         if (found == 0) return NULL;
@@ -78,8 +82,16 @@ static struct tpi_stack_table *tpi_new_table(uint64_t capacity) {
     return table;
 }
 
+static void tpi_forget_stacks(void) {
+    for (uint64_t i = 0; tpi_stacks != NULL && i <= tpi_stacks->mask; i++)
+        __atomic_store_n(&tpi_stacks->entries[i].hash, 0, __ATOMIC_RELAXED);
+    if (tpi_stacks != NULL) tpi_stacks->count = 0;
+    tp_context_forget();
+}
+
 /* Remembers a stack; without memory it is merely looked at again the next time. */
 static void tpi_remember(uint64_t hash, struct tp_site site) {
+    if (tpi_stacks != NULL && tpi_stacks->count == TPI_MAX_STACKS) tpi_forget_stacks();
     struct tpi_stack_table *table = tpi_stacks;
     if (table == NULL || 2 * (table->count + 1) > table->mask) {
         struct tpi_stack_table *larger =
@@ -120,7 +132,8 @@ static struct tpi_key_entry *tpi_key_entry(struct tp_hash128 key) {
 /* A stack in terms that outlive the process. */
 struct tpi_named_stack {
     struct tp_meta_frame frames[TP_MAX_FRAMES];
-    unsigned n_frames;
+    struct tp_meta_line lines[TP_PYTHON_FRAMES]; /* of Python, beyond the frames */
+    unsigned n_frames, n_lines;
     bool truncated, pool; /* a pool's stack is that of the pool alone */
     enum tp_allocator allocator;
     struct tp_hash128 key;
@@ -143,11 +156,30 @@ static bool tpi_is_pool(const struct tp_backtrace *backtrace, const struct tp_ob
     return tp_pool_maps_at(&objects[0], backtrace->frames[0]);
 }
 
+/* A frame that cannot be named is the end of what is known. */
+static void tpi_name_python(tp_guard *guard, const struct tp_python_stack *python,
+                            struct tpi_named_stack *stack) {
+    enum tp_python_named named = TP_PYTHON_NAMED;
+    for (unsigned i = 0; i < python->n_frames && named == TP_PYTHON_NAMED; i++) {
+        struct tp_python_place place;
+        named = tp_python_name(guard, &python->frames[i], &place);
+        if (named == TP_PYTHON_UNNAMED) break;
+        struct tp_meta_line line = place.line;
+        const struct tp_meta_line *last = stack->n_lines > 0 ? &stack->lines[stack->n_lines - 1] : NULL;
+        if (last != NULL && last->code == line.code && last->line == line.line) continue;
+        stack->lines[stack->n_lines++] = line;
+        tp_hash128_word(&stack->key, place.identity.hi);
+        tp_hash128_word(&stack->key, place.identity.lo);
+    }
+    stack->truncated |= named == TP_PYTHON_UNNAMED || (python->truncated && named == TP_PYTHON_NAMED);
+    if (stack->n_lines > 0) tp_hash128_word(&stack->key, stack->n_lines);
+}
+
 static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace,
                            const struct tp_object *objects, struct tpi_named_stack *stack) {
     const struct tp_module *module = NULL;
     const struct tp_hash128 nowhere = {0, 0};
-    stack->n_frames = 0;
+    stack->n_frames = stack->n_lines = 0;
     stack->key = nowhere;
     stack->allocator = tp_allocator_of(backtrace, objects);
     stack->pool = stack->allocator != TP_ALLOCATOR_NONE || tpi_is_pool(backtrace, objects);
@@ -167,6 +199,7 @@ static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace
         tpi_append(stack, module->number, backtrace->frames[i] - module->bias, module->identity);
     }
     tp_hash128_word(&stack->key, stack->n_frames); /* also keeps the key of an empty stack from being 0, 0 */
+    if (!stack->pool) tpi_name_python(guard, &backtrace->python, stack);
 }
 
 static void tpi_write_site(tp_guard *guard, const struct tp_site *site, const struct tpi_named_stack *stack) {
@@ -177,7 +210,11 @@ static void tpi_write_site(tp_guard *guard, const struct tp_site *site, const st
                                   stack->key.lo, site->tier,      flags};
     struct tp_meta_part parts[] = {{&record, sizeof record},
                                    {stack->frames, stack->n_frames * sizeof stack->frames[0]}};
-    tp_meta_write(guard, TP_META_SITE, parts, 2);
+    struct tp_meta_python python = {site->number, stack->n_lines};
+    struct tp_meta_part lines[] = {{&python, sizeof python},
+                                   {stack->lines, stack->n_lines * sizeof stack->lines[0]}};
+    const struct tp_meta_record both[] = {{TP_META_SITE, parts, 2}, {TP_META_PYTHON, lines, 2}};
+    tp_meta_write_two(guard, &both[0], stack->n_lines > 0 ? &both[1] : NULL);
 }
 
 /* Small objects that the plan places outside the system's memory, or moves, have a pool from the start; what
@@ -189,17 +226,20 @@ static uint16_t tpi_pool_of(tp_guard *guard, struct tp_hash128 key, const struct
     return (uint16_t)tp_slabs_pool(guard, key, site->number, site->tier);
 }
 
-static struct tp_site tpi_number(tp_guard *guard, const struct tpi_named_stack *stack) {
+static struct tp_site tpi_number(tp_guard *guard, const struct tpi_named_stack *stack, bool told) {
     struct tp_site site = {.number = TP_SITE_NONE};
     site.tier = (uint8_t)tp_place_tier_of(stack->key.hi, stack->key.lo, &site.named);
     site.allocator = stack->allocator != TP_ALLOCATOR_NONE;
-    site.moves = tp_place_moves(stack->key.hi, stack->key.lo);
+    site.parts = (uint16_t)tp_place_parts_of(stack->key.hi, stack->key.lo);
+    site.moves = tp_place_moves(stack->key.hi, stack->key.lo) || site.parts != 0;
     struct tpi_key_entry *entry = tpi_key_entry(stack->key);
     if (entry == NULL) return site;
     bool known = (entry->key.hi | entry->key.lo) != 0;
     site.number = known ? entry->site.number : tpi_next_number++;
     site.pool = tpi_pool_of(guard, stack->key, &site);
-    if (!known || entry->site.tier != site.tier || entry->site.named != site.named)
+    bool was_told = known && entry->site.told;
+    site.told = was_told || told || site.pool != 0;
+    if (site.told && (!was_told || entry->site.tier != site.tier || entry->site.named != site.named))
         tpi_write_site(guard, &site, stack);
     tpi_count += !known;
     entry->key = stack->key;
@@ -207,37 +247,50 @@ static struct tp_site tpi_number(tp_guard *guard, const struct tpi_named_stack *
     return site;
 }
 
-static __attribute__((noinline)) struct tp_site
-tpi_new_stack(tp_guard *guard, const struct tp_backtrace *backtrace, uint64_t hash) {
-    struct tp_object objects[TP_MAX_FRAMES];
+/* Numbers a stack that may have been numbered meanwhile. False: its modules have turned out to have an
+ * interpreter among them, so that it ends earlier. */
+static bool tpi_number_stack(tp_guard *guard, const struct tp_backtrace *backtrace,
+                             const struct tp_object *objects, bool told, struct tp_site *site) {
     struct tpi_named_stack stack;
-    for (unsigned i = 0; i < backtrace->n_frames; i++)
-        if (!tp_object_find(backtrace->frames[i] - 1, &objects[i])) objects[i].end = 0;
+    uint64_t hash = tpi_hash_stack(backtrace);
     tp_guard_lock(guard, &tpi_lock);
-    const struct tpi_stack_entry *known = tpi_lookup(tpi_stacks, hash);
-    struct tp_site site;
-    if (known != NULL) {
-        site = known->site;
-    } else {
-        tpi_name_stack(guard, backtrace, objects, &stack);
-        site = tpi_number(guard, &stack);
-        if (site.number != TP_SITE_NONE) tpi_remember(hash, site);
+    const struct tp_python *met = tp_python_met;
+    struct tpi_stack_entry *known = tpi_lookup(tpi_stacks, hash);
+    bool enough = known != NULL && known->site.told >= told;
+    if (enough) *site = known->site;
+    if (!enough) tpi_name_stack(guard, backtrace, objects, &stack);
+    bool ends_there = tp_python_met == met;
+    if (!enough && ends_there) {
+        *site = tpi_number(guard, &stack, told);
+        if (known != NULL)
+            __atomic_store_n(&known->site.told, site->told, __ATOMIC_RELAXED);
+        else if (site->number != TP_SITE_NONE)
+            tpi_remember(hash, *site);
     }
     tp_guard_unlock(guard, &tpi_lock);
+    return ends_there;
+}
+
+static __attribute__((noinline)) struct tp_site
+tpi_new_stack(tp_guard *guard, const struct tp_backtrace *backtrace, bool told) {
+    struct tp_object objects[TP_MAX_FRAMES];
+    for (unsigned i = 0; i < backtrace->n_frames; i++)
+        if (!tp_object_find(backtrace->frames[i] - 1, &objects[i])) objects[i].end = 0;
+    struct tp_site site = {.number = TP_SITE_NONE};
+    if (!tpi_number_stack(guard, backtrace, objects, told, &site)) {
+        struct tp_backtrace shorter; /* the first of the same frames */
+        tp_unwind(guard, &shorter);
+        if (shorter.n_frames > backtrace->n_frames) return site;
+        tpi_number_stack(guard, &shorter, objects, told, &site);
+    }
     return site;
 }
 
-struct tp_site tp_site_of(tp_guard *guard, const struct tp_backtrace *backtrace) {
+struct tp_site tp_site_of(tp_guard *guard, const struct tp_backtrace *backtrace, bool told) {
     uint64_t hash = tpi_hash_stack(backtrace);
     const struct tpi_stack_entry *entry = tpi_lookup(__atomic_load_n(&tpi_stacks, __ATOMIC_ACQUIRE), hash);
-    return entry != NULL ? entry->site : tpi_new_stack(guard, backtrace, hash);
-}
-
-static void tpi_forget_stacks(void) {
-    for (uint64_t i = 0; tpi_stacks != NULL && i <= tpi_stacks->mask; i++)
-        __atomic_store_n(&tpi_stacks->entries[i].hash, 0, __ATOMIC_RELAXED);
-    if (tpi_stacks != NULL) tpi_stacks->count = 0;
-    tp_context_forget();
+    bool enough = entry != NULL && __atomic_load_n(&entry->site.told, __ATOMIC_RELAXED) >= told;
+    return enough ? entry->site : tpi_new_stack(guard, backtrace, told);
 }
 
 static struct tpi_key_entry *tpi_known_key(uint64_t key_hi, uint64_t key_lo) {
@@ -276,6 +329,7 @@ void tp_sites_forget(tp_guard *guard) {
     tp_guard_lock(guard, &tpi_lock);
     tpi_forget_stacks();
     tp_modules_forget();
+    tp_python_code_forget();
     tp_guard_unlock(guard, &tpi_lock);
 }
 
@@ -315,4 +369,5 @@ void tp_sites_fork_child(void) {
     tpi_count = 0;
     tp_context_forget();
     tp_modules_fork_child();
+    tp_python_code_fork_child();
 }

@@ -8,13 +8,17 @@
 struct tp_site {
     uint32_t number; /* TP_SITE_NONE: could not be numbered */
     uint8_t tier;
-    bool named;     /* by the plan */
-    uint16_t pool;  /* of its small objects; 0: it is not on */
-    bool allocator; /* one that is linked into the program maps it, for objects of its own */
-    bool moves;     /* so that each of its objects needs pages of its own */
+    bool named;         /* by the plan */
+    bool told;          /* it has been written down */
+    bool allocator : 1; /* one that is linked into the program maps it, for objects of its own */
+    bool moves : 1;     /* so that each of its objects needs pages of its own */
+    uint16_t pool;      /* of its small objects; 0: it is not on */
+    uint16_t parts;     /* of its objects by address range (place.h); 0: they have none */
 };
 
-struct tp_site tp_site_of(tp_guard *guard, const struct tp_backtrace *backtrace);
+/* `told`: a record will name it. Most call paths of small allocations never come that far, and are not worth
+ * a record of their own. */
+struct tp_site tp_site_of(tp_guard *guard, const struct tp_backtrace *backtrace, bool told);
 
 /* Gives the site's small objects a pool. False: there are too many, or none of that number. */
 bool tp_site_switch_on(tp_guard *guard, uint32_t number);

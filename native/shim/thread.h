@@ -12,6 +12,7 @@
 struct tp_bin;
 struct tp_cache;
 struct tp_context;
+struct tp_readable;
 
 struct tp_thread {
     int64_t small_left;   /* bytes until the next sampled small allocation; negative: slow path */
@@ -26,6 +27,7 @@ struct tp_thread {
     void *stack_copy;                     /* of another stack that the thread runs on; NULL: never needed */
     uint8_t stack_searches;               /* in /proc/self/maps */
     struct tp_context *contexts, *recent; /* call paths seen, and the last of them; NULL: none yet */
+    struct tp_readable *readable;         /* pages that can be read; NULL: never asked */
     struct tp_cache *cache;               /* of objects from slabs; NULL: never needed */
     uintptr_t slab;                       /* that of the last free; 0: none */
     struct tp_bin *slab_bin;

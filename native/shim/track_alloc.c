@@ -13,6 +13,7 @@
 #include "hooks.h"
 #include "owners.h"
 #include "pagemap.h"
+#include "parts.h"
 #include "sites.h"
 #include "small.h"
 #include "stream.h"
@@ -74,12 +75,16 @@ static void tpi_record(tp_guard *guard, enum tp_record_type type, const struct t
 }
 
 /* Memory of the site's tier, or NULL: the system's allocator serves. */
-static void *tpi_place(struct tp_owner *owner, const struct tp_request *request, bool moves) {
+static void *tpi_place(struct tp_owner *owner, const struct tp_request *request, struct tp_site site) {
     unsigned got = 0;
-    bool zeroed = false;
+    bool zeroed = site.parts != 0;
+    void *address;
     if (request->size > PTRDIFF_MAX) return NULL;
-    void *address = (moves ? tp_place_pages : tp_place_allocate)(owner->tier, request->size, request->align,
-                                                                 &got, &zeroed);
+    if (site.parts != 0)
+        address = tp_place_split(site.parts, site.tier, request->size, request->align, &got);
+    else
+        address = (site.moves ? tp_place_pages : tp_place_allocate)(site.tier, request->size, request->align,
+                                                                    &got, &zeroed);
     owner->tier = (uint8_t)got;
     if (address == NULL) return NULL;
     if (request->call == TP_CALL_CALLOC && !zeroed) memset(address, 0, request->size);
@@ -101,6 +106,7 @@ static bool tpi_adopt(tp_guard *guard, struct tp_owner *owner, struct tp_site si
     if (owner->accounted) tp_place_account(owner->tier, (int64_t)owner->size);
     tp_engine_claim(owner->address, owner->size, owner->site);
     tpi_record(guard, TP_ALLOC, owner, now_ns, owner->tier != site.tier ? TP_FLAG_SPILL : 0, 0);
+    if (site.parts != 0 && owner->kind == TP_OWNER_PLACED) tp_parts_record(guard, owner, now_ns);
     guard->self->pending.allocations++;
     guard->self->pending.unnamed += tp_place_active() && !site.named;
     tp_phases_allocated(guard, owner->site);
@@ -110,7 +116,7 @@ static bool tpi_adopt(tp_guard *guard, struct tp_owner *owner, struct tp_site si
 /* Placed and adopted: without an owner free() would take the memory for the system's. */
 static void *tpi_place_tracked(tp_guard *guard, struct tp_owner *owner, const struct tp_request *request,
                                struct tp_site site) {
-    void *address = tp_place_active() ? tpi_place(owner, request, site.moves) : NULL;
+    void *address = tp_place_active() ? tpi_place(owner, request, site) : NULL;
     if (address == NULL || tpi_adopt(guard, owner, site)) return address;
     tpi_unplace(owner);
     owner->kind = TP_OWNER_SYSTEM;
@@ -119,7 +125,7 @@ static void *tpi_place_tracked(tp_guard *guard, struct tp_owner *owner, const st
 }
 
 static void *tpi_tracked(tp_guard *guard, struct tp_timing *timing, const struct tp_request *request) {
-    struct tp_site site = tp_context_site(guard, request->hook);
+    struct tp_site site = tp_parts_site(tp_context_site(guard, request->hook), request->size);
     struct tp_owner owner = {
         .size = request->size, .site = site.number, .tier = site.tier, .kind = TP_OWNER_SYSTEM};
     void *address = tpi_place_tracked(guard, &owner, request, site);
@@ -267,13 +273,20 @@ static void *tpi_realloc_copy(tp_guard *guard, struct tp_timing *timing, const v
     return address != NULL ? memcpy(address, old, old_size < size ? old_size : size) : NULL;
 }
 
+/* Parts begin where the object does: what it is cut to keeps them, and what it grows by may be another's. */
+static void *tpi_resize_parts(const struct tp_owner *old, const struct tp_owner *owner) {
+    bool fits = old->site == owner->site && owner->size <= old->size;
+    return fits && tp_place_cut((void *)old->address, old->size, owner->size) ? (void *)old->address : NULL;
+}
+
 /* In the tier that holds it, if the site it now belongs to has the same: pages move, nothing is copied. */
 static void *tpi_resize_placed(tp_guard *guard, struct tp_owner *owner, const struct tp_owner *old_owner,
                                struct tp_site site) {
     uint64_t before_ns = tp_now_ns();
     if (old_owner->tier != site.tier) return NULL;
-    void *address =
-        tp_place_resize((void *)old_owner->address, old_owner->size, owner->size, old_owner->tier);
+    void *address = site.parts != 0 ? tpi_resize_parts(old_owner, owner)
+                                    : tp_place_resize((void *)old_owner->address, old_owner->size,
+                                                      owner->size, old_owner->tier);
     if (address == NULL) return NULL;
     owner->address = (uintptr_t)address;
     owner->kind = TP_OWNER_PLACED;
@@ -298,7 +311,8 @@ static void *tpi_realloc(tp_guard *guard, struct tp_timing *timing, void *old, s
         return NULL;
     }
     bool tracked = size >= tp_threshold;
-    struct tp_site site = tracked ? tp_context_site(guard, hook) : (struct tp_site){.number = TP_SITE_NONE};
+    struct tp_site site = {.number = TP_SITE_NONE};
+    if (tracked) site = tp_parts_site(tp_context_site(guard, hook), size);
     struct tp_owner owner = {.size = size, .site = site.number, .tier = site.tier, .kind = TP_OWNER_SYSTEM};
     const struct tp_request request = {TP_CALL_MALLOC, size, 0, NULL};
     void *resized = old_placed && tracked ? tpi_resize_placed(guard, &owner, &old_owner, site) : NULL;

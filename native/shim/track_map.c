@@ -14,6 +14,8 @@
 #include "maps.h"
 #include "options.h"
 #include "pagemap.h"
+#include "parts.h"
+#include "python.h"
 #include "sites.h"
 #include "stream.h"
 #include "timing.h"
@@ -103,7 +105,7 @@ bool tpi_map_site(tp_guard *guard, size_t size, struct tp_site *site) {
     tp_unwind(guard, &backtrace);
     if (backtrace.n_frames > 0 && tp_allocator_hooked_at(backtrace.frames[0])) return false;
     guard->self->pending.truncated += backtrace.truncated;
-    *site = tp_site_of(guard, &backtrace);
+    *site = tp_site_of(guard, &backtrace, true);
     return true;
 }
 
@@ -114,6 +116,16 @@ static bool tpi_plain(int prot, int flags, const struct tp_site *site) {
     return prot == (PROT_READ | PROT_WRITE) && (flags & unfit) == 0;
 }
 
+static void tpi_map_place(struct tp_map *map, struct tp_site site, bool plain) {
+    size_t size = map->end - map->start;
+    map->tier = site.tier;
+    map->placed = true;
+    if (site.parts != 0)
+        tp_place_map_split(site.parts, site.tier, (void *)map->start, size, plain);
+    else
+        map->tier = (uint8_t)tp_place_map(site.tier, (void *)map->start, size, plain);
+}
+
 /* What is still tracked in its range was unmapped behind the hooks' back. */
 void tpi_map_adopt(tp_guard *guard, struct tp_map *map, struct tp_site site, int prot, int flags) {
     struct tpi_ending unnoticed;
@@ -122,15 +134,19 @@ void tpi_map_adopt(tp_guard *guard, struct tp_map *map, struct tp_site site, int
     uint64_t now_ns = tp_now_ns();
     map->site = site.number;
     if (tp_place_active() && tpi_placeable(map->end - map->start, prot, flags)) {
-        map->tier = (uint8_t)tp_place_map(site.tier, (void *)map->start, map->end - map->start,
-                                          tpi_plain(prot, flags, &site));
-        map->placed = true;
+        site = tp_parts_site(site, map->end - map->start);
+        tpi_map_place(map, site, tpi_plain(prot, flags, &site));
         guard->self->pending.unnamed += !site.named;
+    } else {
+        site.parts = 0;
     }
-    if (!tp_maps_add(guard, map)) return;
+    if (!(site.parts != 0 ? tp_parts_add_map : tp_maps_add)(guard, map)) return;
     tp_engine_claim(map->start, map->end - map->start, map->site);
     uint16_t spill = map->placed && map->tier != site.tier ? TP_FLAG_SPILL : 0;
     tpi_map_record(guard, TP_MAP, map, now_ns, (map->file ? TP_FLAG_FILE : 0) | spill, (uint32_t)prot);
+    const struct tp_owner whole = {
+        .address = map->start, .size = map->end - map->start, .site = map->site, .tier = map->tier};
+    if (site.parts != 0) tp_parts_record(guard, &whole, now_ns);
     tp_phases_allocated(guard, map->site);
 }
 
@@ -214,6 +230,7 @@ int tp_track_munmap(void *address, size_t size) {
     if (!tp_guard_enter(&guard)) return tp_real.munmap(address, size);
     int status;
     if (tp_process_ready(&guard)) {
+        tp_python_unmapping(&guard, address, size);
         status = tpi_munmap(&guard, address, size);
     } else {
         errno = guard.saved_errno;
@@ -246,7 +263,7 @@ static void *tpi_mremap(tp_guard *guard, void *old, size_t old_size, size_t size
     bool moves = old_size > 0 && (flags & MREMAP_DONTUNMAP) == 0, replaces = (flags & MREMAP_FIXED) != 0;
     tpi_tear_off(guard, old, old_size);
     if (replaces) tpi_tear(guard, to, size);
-    if (tp_place_shares(old, old_size > 0 ? old_size : 1))
+    if (tp_place_shares(old, old_size > 0 ? old_size : 1) || tp_place_is_split(old, old_size))
         return tpi_remap(guard, old, old_size, size, flags, to);
     bool tracked = !moves && tpi_map_site(guard, size, &site);
     if (moves) tpi_begin_ending(guard, start, tpi_page_end(start + old_size), &moved);
@@ -277,6 +294,7 @@ void *tp_track_mremap(void *old, size_t old_size, size_t size, int flags, void *
     if (!tp_guard_enter(&guard)) return tp_real.mremap(old, old_size, size, flags, to);
     void *mapped;
     if (tp_process_ready(&guard)) {
+        tp_python_unmapping(&guard, old, old_size);
         mapped = tpi_mremap(&guard, old, old_size, size, flags, to);
     } else {
         errno = guard.saved_errno;

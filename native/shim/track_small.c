@@ -13,7 +13,7 @@ static __attribute__((noinline)) struct tp_context *tpi_learn(struct tp_thread *
     tp_guard guard = {self, errno};
     struct tp_context *context = NULL;
     struct tp_site site;
-    if (tp_process_ready(&guard)) context = tp_context_learn(&guard, hook, &site);
+    if (tp_process_ready(&guard)) context = tp_context_learn(&guard, hook, false, &site);
     errno = guard.saved_errno;
     return context;
 }

@@ -62,16 +62,25 @@ void __attribute__((noinline)) tp_unwind_trail(tp_guard *guard, struct tp_backtr
     backtrace->n_frames = trail->n_words = trail->second = 0;
     backtrace->truncated = true;
     trail->whole = false;
+    tp_python_take(guard, &backtrace->python);
     if (!tpi_leave_shim(&stack, &frame)) return;
+    uintptr_t loop =
+        stack.shift == 0 && backtrace->python.loop > frame.sp ? backtrace->python.loop : UINTPTR_MAX;
     trail->hook = (const uintptr_t *)frame.fp_at;
     trail->whole = stack.shift == 0;
     for (unsigned steps = 0; steps < TPI_MAX_STEPS; steps++) {
-        if (frame.pc != previous) {
+        bool fresh = frame.pc != previous;
+        if (fresh) {
             if (backtrace->n_frames == TP_MAX_FRAMES) return;
             backtrace->frames[backtrace->n_frames++] = previous = frame.pc;
         }
         uintptr_t fp_at = frame.fp_at;
         enum tp_step step = tp_step_out(&stack, &frame);
+        if (frame.sp > loop) { /* it is the evaluation loop that was left */
+            backtrace->n_frames -= fresh;
+            backtrace->truncated = false;
+            return;
+        }
         if (step == TP_STEP_END) backtrace->truncated = false;
         if (step != TP_STEP_ON) return;
         tpi_note_step(trail, &frame, fp_at, steps == 0);

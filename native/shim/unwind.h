@@ -5,11 +5,13 @@
 
 #include "../common/records.h"
 #include "guard.h"
+#include "python.h"
 
 struct tp_backtrace {
     uintptr_t frames[TP_MAX_FRAMES]; /* return addresses, innermost first; consecutive repeats are one */
     unsigned n_frames;
-    bool truncated; /* cut short: too deep, or no trustworthy information about a frame */
+    bool truncated;                /* cut short: too deep, or no trustworthy information about a frame */
+    struct tp_python_stack python; /* if there is any, the native frames end at the loop that evaluates it */
 };
 
 #define TP_TRAIL_WORDS 64u

@@ -18,6 +18,7 @@ enum {
     TPI_PAGE = 4096,
     TPI_PAGES_A_CALL = 512, /* of mincore, whose answer is on the program's stack, too */
     TPI_NODES = 64,         /* others are not told apart */
+    TPI_PART_PAGES = 32,    /* are looked at of each part, however small its share of the allocation is */
     TPI_BATCH = 128,        /* pages that are looked at together: arrays of them are on the program's stack */
 };
 
@@ -192,7 +193,7 @@ static void tpi_tell_part(tp_guard *guard, const struct tp_where_range *range, c
     tpi_write(&writer, found.unknown, TP_WHERE_UNKNOWN);
 }
 
-/* Tier by tier: parts of an allocation may have moved. */
+/* Tier by tier: parts of an allocation may have moved, or be elsewhere by the plan. */
 static void tpi_tell(tp_guard *guard, const struct tp_where_range *range) {
     uintptr_t end = range->address + range->size;
     struct tpi_part part = {.start = range->address};
@@ -201,7 +202,7 @@ static void tpi_tell(tp_guard *guard, const struct tp_where_range *range) {
         part.kind = tp_place_tier_kind(part.tier);
         part.end = tp_pagemap_tier_end(part.start, end);
         uint64_t most = (uint64_t)((__uint128_t)TP_WHERE_PAGES * (part.end - part.start) / range->size);
-        tpi_tell_part(guard, range, &part, most > 0 ? most : 1);
+        tpi_tell_part(guard, range, &part, most > TPI_PART_PAGES ? most : TPI_PART_PAGES);
         part.start = part.end;
     }
 }

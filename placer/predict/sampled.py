@@ -103,8 +103,10 @@ class SampledForecast:
 
 
 def _waiting(trace: Trace) -> pd.DataFrame:
-    """Share of the run, bytes and regularity of every object, the stack and static data last."""
+    """Share of the run, bytes and regularity of every object that is waited for, the stack and static data last."""
     objects = trace.objects()
+    # The others cost nothing wherever they are; a Python program has a hundred thousand of them.
+    objects = objects[objects["stall_share"] > 0]
     shares = trace.meta.get("shares") or {}
     columns = {"site": "object", "stall_share": "share", "peak_bytes": "bytes", "stride_regularity": "regularity"}
     own = objects[list(columns)].rename(columns=columns)

@@ -5,7 +5,7 @@ from enum import IntEnum
 import numpy as np
 
 MAGIC = b"TPEXACT\0"
-VERSION = 1
+VERSION = 2
 
 FILE = np.dtype([("magic", "S8"), ("version", "<u4"), ("pid", "<u4")])
 
@@ -21,6 +21,7 @@ class Record(IntEnum):
     REUSE = 6
     NOTE = 7
     END = 8
+    HEAT = 9
 
 
 class NodeClass(IntEnum):
@@ -41,6 +42,7 @@ class NoteCode(IntEnum):
     REGION = 4
     FOLDED = 5
     KILLED = 6
+    HEAT = 7
     OTHER = 99
 
 
@@ -63,6 +65,18 @@ NODE = np.dtype([("object", "<u4"), ("chain", "u1"), ("node_class", "u1"), ("cou
 SLICE = np.dtype([("first_instruction", "<u8"), ("instructions", "<u8"), ("weight", "<f8")])
 REUSE_BINS = 48
 REUSE = np.dtype([("object", "<u4"), ("granule_bytes", "<u4"), ("cold", "<f8"), ("cold_writes", "<f8"), ("bins", "<f8", (REUSE_BINS,))])
+HEAT = np.dtype(
+    [
+        ("object", "<u4"),
+        ("lane", "<u4"),
+        ("bytes", "<u8"),
+        ("weight", "<f8"),
+        ("granule_bytes", "<u8"),
+        ("n_granules", "<u4"),
+        ("pad", "<u4"),
+    ]
+)
+GRANULE = np.dtype([("granule", "<u4"), ("reads", "<u4"), ("writes", "<u4"), ("misses", "<u4")])
 NOTE = np.dtype([("code", "<u4"), ("pad", "<u4"), ("value", "<u8")])
 END = np.dtype([("instructions", "<u8"), ("measured", "<u8")])
 

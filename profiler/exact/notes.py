@@ -49,6 +49,8 @@ def run_notes(files: Sequence[ExactFile], circumstances: Circumstances) -> list[
     lines += _region(files, options)
     lines += _generated(files, _of(notes, NoteCode.ANON_CODE))
     lines += _folded(files, _of(notes, NoteCode.FOLDED))
+    cold = sum(note.value for note in _of(notes, NoteCode.HEAT))
+    lines += [_line("heat", f"{cold} large allocations were made too late for a place to count their heat by block")] if cold else []
     lines += _measured(files, options)
     lines += _threads(files)
     lines += [_line("other", note.text) for note in _of(notes, NoteCode.OTHER) if note.text]

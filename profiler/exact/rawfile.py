@@ -17,13 +17,14 @@ from tierprof.profiler.exact.scan import scan
 
 _AGAIN = "run `tierprof run --source exact` again"
 
-# The types of fixed length, and what the episodes' nodes follow.
+# The types of fixed length, and what the episodes' nodes and the heat's granules follow.
 _FIXED = {
     Record.THREAD: layout.THREAD,
     Record.OBJECT: layout.OBJECT,
     Record.EPISODE: layout.EPISODE,
     Record.SLICE: layout.SLICE,
     Record.REUSE: layout.REUSE,
+    Record.HEAT: layout.HEAT,
     Record.NOTE: layout.NOTE,
     Record.END: layout.END,
 }
@@ -54,7 +55,9 @@ class ExactFile:
         Of layout.THREAD, layout.OBJECT, layout.EPISODE.
     nodes : ndarray of layout.NODE
         Those of the first episode, then those of the second, and so on.
-    slices, reuse : ndarray of layout.SLICE, layout.REUSE
+    slices, reuse, heat : ndarray of layout.SLICE, layout.REUSE, layout.HEAT
+    granules : ndarray of layout.GRANULE
+        Those of the first record of heat, then those of the second, and so on.
     instructions, measured : int or None
         Of the whole run of the process; None if the file was cut.
     damage : list of str
@@ -69,6 +72,8 @@ class ExactFile:
     episodes: Sliced
     nodes: NDArray[Any]
     reuse: NDArray[Any]
+    heat: NDArray[Any]
+    granules: NDArray[Any]
     notes: list[Note] = field(default_factory=list)
     instructions: int | None = None
     measured: int | None = None
@@ -137,19 +142,40 @@ def _gather(content: NDArray[np.uint8], offsets: NDArray[Any], dtype: np.dtype) 
     return everywhere[offsets]
 
 
+class _Tail(NamedTuple):
+    """Records of one type that are followed by as many of another as they say."""
+
+    kind: Record
+    fixed: np.dtype
+    number: str  # the field that says so
+    each: np.dtype
+
+
+_NODES = _Tail(Record.EPISODE, layout.EPISODE, "n_nodes", layout.NODE)
+_GRANULES = _Tail(Record.HEAT, layout.HEAT, "n_granules", layout.GRANULE)
+
+
+def _with_tail(
+    content: NDArray[np.uint8], records: NDArray[Any], wrong: NDArray[np.bool_], tail: _Tail
+) -> tuple[NDArray[np.int64], NDArray[Any], NDArray[np.int64]]:
+    """Which records of a type with a tail have room for it, these records, and how much follows each; marks the others as wrong."""
+    at = np.flatnonzero((records["type"] == tail.kind) & ~wrong)
+    found = records[at]
+    counts = _gather(content, found["offset"], tail.fixed)[tail.number].astype(np.int64)
+    fits = counts * tail.each.itemsize <= found["bytes"].astype(np.int64) - tail.fixed.itemsize
+    wrong[at[~fits]] = True
+    return at[fits], found[fits], counts[fits]
+
+
 def _sound(content: NDArray[np.uint8], records: NDArray[Any]) -> int:
     """How many records from the first on hold what their type promises."""
     wrong = np.zeros(len(records), bool)
     for kind, dtype in _FIXED.items():
         wrong |= (records["type"] == kind) & (records["bytes"] < dtype.itemsize)
-    at = np.flatnonzero((records["type"] == Record.EPISODE) & ~wrong)
-    episodes = records[at]
-    counts = _gather(content, episodes["offset"], layout.EPISODE)["n_nodes"].astype(np.int64)
-    fits = counts * layout.NODE.itemsize <= episodes["bytes"].astype(np.int64) - layout.EPISODE.itemsize
-    wrong[at[~fits]] = True
-    episodes, counts, at = episodes[fits], counts[fits], at[fits]
-    classes = _gather(content, _node_offsets(episodes, counts), layout.NODE)["node_class"]
+    at, episodes, counts = _with_tail(content, records, wrong, _NODES)
+    classes = _gather(content, _tail_offsets(episodes, counts, layout.NODE), layout.NODE)["node_class"]
     wrong[np.repeat(at, counts)[classes > max(layout.NodeClass)]] = True
+    _with_tail(content, records, wrong, _GRANULES)
     return int(np.argmax(wrong)) if wrong.any() else len(records)
 
 
@@ -167,7 +193,9 @@ def _assemble(content: NDArray[np.uint8], records: NDArray[Any], pid: int) -> Ex
         return records[at], Sliced(_gather(content, records["offset"][at], _FIXED[kind]), number.astype(np.int64))
 
     where, episodes = closed(Record.EPISODE)
-    nodes = _gather(content, _node_offsets(where, episodes.rows["n_nodes"]), layout.NODE)
+    nodes = _gather(content, _tail_offsets(where, episodes.rows["n_nodes"], layout.NODE), layout.NODE)
+    heat = of(Record.HEAT)
+    warm = _tail_offsets(records[records["type"] == Record.HEAT], heat["n_granules"], layout.GRANULE)
     end = of(Record.END)
     whole = len(end) > 0
     config = records[0]
@@ -180,18 +208,20 @@ def _assemble(content: NDArray[np.uint8], records: NDArray[Any], pid: int) -> Ex
         episodes,
         nodes,
         of(Record.REUSE),
+        heat,
+        _gather(content, warm, layout.GRANULE),
         _notes(content, records[records["type"] == Record.NOTE]),
         int(end["instructions"][-1]) if whole else None,
         int(end["measured"][-1]) if whole else None,
     )
 
 
-def _node_offsets(episodes: NDArray[Any], counts: NDArray[Any]) -> NDArray[np.int64]:
-    """Where each episode's nodes are: they end with its payload."""
+def _tail_offsets(records: NDArray[Any], counts: NDArray[Any], each: np.dtype) -> NDArray[np.int64]:
+    """Where each record's nodes or granules are: they end with its payload."""
     counts = counts.astype(np.int64)
-    first = (episodes["offset"] + episodes["bytes"]).astype(np.int64) - counts * layout.NODE.itemsize
+    first = (records["offset"] + records["bytes"]).astype(np.int64) - counts * each.itemsize
     within = np.arange(counts.sum(), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
-    return np.repeat(first, counts) + within * layout.NODE.itemsize
+    return np.repeat(first, counts) + within * each.itemsize
 
 
 def _text(content: NDArray[np.uint8], offset: int, size: int) -> str:

@@ -23,6 +23,7 @@ class ExactRun:
     meta: dict[str, Any]  # the entry "exact" of meta.json
     notes: list[Line] = field(default_factory=list)
     damage: list[str] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
 
 
 def read_run(raw: Path, heap: Heap, circumstances: Circumstances) -> ExactRun:
@@ -59,7 +60,7 @@ def read_run(raw: Path, heap: Heap, circumstances: Circumstances) -> ExactRun:
     damage.extend(str(error) for error in unreadable)
     processes = [_process(file, name, heap) for name, file in found]
     files = [file for _, file in found]
-    return ExactRun(exact_tables(processes), _meta(files, circumstances), run_notes(files, circumstances), damage)
+    return ExactRun(exact_tables(processes), _meta(files, circumstances), run_notes(files, circumstances), damage, processes)
 
 
 def _age(path: Path) -> tuple[int, ...]:

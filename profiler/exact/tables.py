@@ -101,7 +101,7 @@ def _threads(file: ExactFile, numbers: NDArray[np.int64]) -> pd.DataFrame:
 
 def _objects(process: Process, numbers: NDArray[np.int64]) -> pd.DataFrame:
     part = process.file.objects
-    objects = _object_rows(part.rows["object"], process)
+    objects = object_rows(part.rows["object"], process)
     table = pd.DataFrame({**_place(part, numbers), "object": objects, **_counters(part.rows, OBJECT_COUNTERS)})
     key = ["slice", "thread", "object"]
     # Two of the engine's numbers may be one site, and the simulator may write an object's counts in parts.
@@ -123,7 +123,7 @@ def _nodes(process: Process) -> pd.DataFrame:
         {
             "episode": np.repeat(np.arange(len(counts), dtype=np.int32), counts),
             "chain": file.nodes["chain"].astype(np.int8),
-            "object": np.where(named, _object_rows(file.nodes["object"], process), 0).astype(np.int32),
+            "object": np.where(named, object_rows(file.nodes["object"], process), 0).astype(np.int32),
             "node_class": file.nodes["node_class"].astype(np.int8),
             "count": file.nodes["count"].astype(np.int32),
         }
@@ -133,7 +133,7 @@ def _nodes(process: Process) -> pd.DataFrame:
 def _reuse(process: Process) -> pd.DataFrame:
     """One row a histogram, its bins beside each other; `_long_reuse` turns them."""
     rows = process.file.reuse
-    objects, granules = _object_rows(rows["object"], process), rows["granule_bytes"].astype(np.int32)
+    objects, granules = object_rows(rows["object"], process), rows["granule_bytes"].astype(np.int32)
     columns = {"object": objects, "granule_bytes": granules, "cold": rows["cold"]}
     return pd.DataFrame({**columns, **{name: rows["bins"][:, at] for at, name in enumerate(_BINS)}})
 
@@ -152,7 +152,7 @@ def _long_reuse(wide: pd.DataFrame) -> pd.DataFrame:
     return long.assign(bin=number.astype(np.int8), weight=bins[row, number])
 
 
-def _object_rows(numbers: NDArray[Any], process: Process) -> NDArray[np.int32]:
+def object_rows(numbers: NDArray[Any], process: Process) -> NDArray[np.int32]:
     """The engine's object numbers as the tables have them: rows of sites, and the pseudo objects below zero."""
     numbers = numbers.astype(np.int64)
     distinct, inverse = np.unique(numbers, return_inverse=True)

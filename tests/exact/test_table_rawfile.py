@@ -30,6 +30,7 @@ def test_layout_is_that_of_exactfile_h() -> None:
     # THEN the arrays have their sizes
     assert sizes == [16, 80, 160, 40, 8, 24]
     assert [dtype.itemsize for dtype in (layout.REUSE, layout.NOTE, layout.END)] == [8 + 16 + 8 * 48, 16, 16]
+    assert [dtype.itemsize for dtype in (layout.HEAT, layout.GRANULE)] == [40, 16]
 
 
 def test_records_belong_to_the_slice_that_closes_them(exact_file: Any) -> None:
@@ -111,7 +112,7 @@ def test_fields_added_at_the_end_of_a_record_are_passed_over(exact_file: Any) ->
         (b"", "ends within its header"),
         (b"PK\3\4" + bytes(60), "no file of an exact run"),
         (struct.pack("<8sII", b"TPEXACT", 9, 1), "version 9"),
-        (struct.pack("<8sIIII", b"TPEXACT", 1, 1, 99, 0), "before the simulated machine is described"),
+        (struct.pack("<8sIIII", b"TPEXACT", layout.VERSION, 1, 99, 0), "before the simulated machine is described"),
     ],
 )
 def test_what_is_no_such_file_is_refused_in_one_line(tmp_path: Path, data: bytes, why: str) -> None:

@@ -1,5 +1,6 @@
 """Programs run under plans, with tiers that any machine has."""
 
+import functools
 import os
 import subprocess
 from collections.abc import Callable, Iterator
@@ -87,3 +88,21 @@ def two_sites(compile_program: Callable[..., Path], tmp_path_factory: pytest.Tem
     sites = read_meta(next(raw.glob("meta.*.bin"))).sites
     left, right = (sites[site].key for site in records["site"][(records["type"] == ALLOC) & (records["size"] == MIB)])
     return left, right
+
+
+@pytest.fixture(scope="module")
+def sites_of(tmp_path_factory: pytest.TempPathFactory, shim_library: Path) -> Callable[..., list[str]]:
+    """`sites_of(program, *args, kind=ALLOC)`: keys of the sites of 1 MiB or more, from a run without a plan."""
+
+    @functools.cache
+    def find(program: Path, *args: str, kind: int = ALLOC) -> list[str]:
+        raw = tmp_path_factory.mktemp("raw")
+        env = {**os.environ, "LD_PRELOAD": str(shim_library), "TIERPROF_DIR": str(raw)}
+        subprocess.run([program, *args], env=env, check=True, capture_output=True)
+        path = max(raw.glob("alloc.*.bin"), key=lambda one: one.stat().st_size)
+        records = read_allocations(path)
+        sites = read_meta(path.with_name(path.name.replace("alloc", "meta", 1))).sites
+        large = records[(records["type"] == kind) & (records["size"] >= MIB)]
+        return [sites[number].key for number in np.unique(large["site"])]
+
+    return find

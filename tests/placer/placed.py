@@ -14,7 +14,8 @@ from tierprof.placer.tiers import TierSpec
 from tierprof.profiler.raw import MetaStream
 
 MIB = 1 << 20
-ALLOC, SPILLED = 1, 2
+ALLOC, MAP = 1, 3
+SPILLED = 2
 NOTE_TIER_FAILED, NOTE_PLAN_BAD, NOTE_OTHER = 3, 4, 99
 HUGE_SETTING = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 

@@ -28,7 +28,7 @@ def test_the_plans_layout() -> None:
     data = plan_bytes(plan, {"slow": 1.5})
     # THEN DRAM is tier 0, tiers refer to each other by number, and sites are sorted
     assert len(data) == HEADER_BYTES + 3 * TIER_BYTES + 2 * SITE_BYTES
-    assert struct.unpack_from("<8sIIIIQII", data) == (b"TPPLAN\0\0", 2, 3, 2, 2, EMULATION_PERIOD_NS, 0, 0)
+    assert struct.unpack_from("<8sIIIIQII", data) == (b"TPPLAN\0\0", 3, 3, 2, 2, EMULATION_PERIOD_NS, 0, 0)
     found = [struct.unpack_from("<32sIIQQddII64s264s", data, HEADER_BYTES + TIER_BYTES * number) for number in range(3)]
     assert [(one[0].rstrip(b"\0"), one[1], one[2], one[3], one[5], one[10].rstrip(b"\0")) for one in found] == [
         (b"ram", 0, 2**32 - 1, 2**64 - 1, 0.0, b""),

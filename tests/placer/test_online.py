@@ -8,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from tierprof.base.errors import PlanError
+from tierprof.placer import online
 from tierprof.placer.achieved import objects_achieved, plan_of
 from tierprof.placer.decisions import append_decision, read_decisions
 from tierprof.placer.online import limits_of
-from tierprof.placer.plan import Plan
+from tierprof.placer.plan import Plan, PlannedObject
+from tierprof.placer.planned_parts import PlannedPart
+from tierprof.placer.policy import Held
 from tierprof.placer.tiers import TierSpec
 from tierprof.placer.unnamed import with_unnamed
 from tierprof.profiler.trace import Trace
@@ -62,6 +65,23 @@ def test_the_hot_array_is_brought_in_and_makes_room_for_the_next(
     assert rows.loc[(second, "dram"), "reason"].startswith("48.0MiB moved here by the online policy")
     assert rows["as_planned"].all()
     assert "the online policy moved 144.0MiB in" in done.stderr
+
+
+def test_objects_that_the_plan_splits_stay_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GIVEN two objects in the slow tier that are waited for alike, of which the plan splits one
+    split, whole = "1" * 32, "2" * 32
+    tiers = (TierSpec("dram"), TierSpec("slow", "node", node=0))
+    plan = Plan(tiers, "slow", (PlannedObject(split, "slow", parts=(PlannedPart(0, MIB, "dram"),)), PlannedObject(whole, "slow")))
+    own = online.OnlinePolicy(plan, limits_of(plan, 1e9, 1.0), 1.0, tmp_path)
+    monkeypatch.setattr(online, "read_heap", lambda raw: None)
+    monkeypatch.setattr(online, "_held", lambda *_: iter([Held((1, split), MIB, 4 * MIB), Held((1, whole), 0, 4 * MIB)]))
+    monkeypatch.setattr(own, "_shares", lambda heap: {(1, split): 0.4, (1, whole): 0.4})
+    taken: list[tuple[str, str]] = []
+    monkeypatch.setattr(own, "_take", lambda step: taken.append((step.key[1], step.tier)))
+    # WHEN the policy decides
+    own._round(0.0, 1.0)
+    # THEN it moves the other one alone
+    assert taken == [(whole, "dram")]
 
 
 def test_a_plan_of_one_tier_has_nothing_to_move_between() -> None:

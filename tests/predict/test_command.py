@@ -223,7 +223,7 @@ def test_a_report_says_why_it_has_no_prediction(exact_trace: ExactTrace, make_tr
     # AND a sampled trace has none to give
     sampled = make_trace("sampled", [{"peak_bytes": MIB, "stall_s": 1.0}])
     assert main(["report", str(sampled.path), "--machine", "cxl"]) == 1
-    assert "has no exact counts" in capsys.readouterr().err
+    assert "has neither exact counts nor tensors" in capsys.readouterr().err
 
 
 def test_labels_by_model_are_no_measurement_in_a_report(exact_trace: ExactTrace, predicted: Predicted) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tierprof.base.errors import PlanError
 from tierprof.placer.plan import Plan, PlannedObject
+from tierprof.placer.planned_parts import PlannedPart
 from tierprof.placer.predict.movable import UNSEEN, movable_objects
 from tierprof.placer.predict.planned import planned_shares
 from tierprof.placer.tiers import parse_tier
@@ -65,6 +66,18 @@ def test_a_capacity_goes_to_what_is_born_first(trace: Trace) -> None:
     assert _shares(trace, plan) == [0.5, 0.0, 1.0]
     # AND those that it does not send there take nothing
     assert _shares(trace, replace(plan, objects=(_entry(2, "cxl"),))) == [1.0, 0.0, 0.0]
+
+
+def test_a_split_object_is_in_fast_memory_by_its_effect_or_else_its_bytes(trace: Trace) -> None:
+    # GIVEN an object of 40 MiB of which 4 are in DRAM and take three quarters of its cost, and one of 60 of which 15 are not in DRAM
+    effects = (PlannedPart(0, 3 * MIB, "dram", 1.0), PlannedPart(8 * MIB, 9 * MIB, "dram", 0.5))
+    known = replace(_entry(0, "cxl"), bytes=40 * MIB, predicted_effect_s=2.0, parts=effects)
+    silent = replace(_entry(1, "dram"), bytes=60 * MIB, parts=(PlannedPart(45 * MIB, None, "cxl"),))
+    plan = Plan((DRAM, SLOW), "cxl", (known, silent))
+    assert _shares(trace, plan) == [0.75, 0.75, 0.0]
+    # AND the other way round
+    slow = tuple(replace(part, tier="cxl") for part in effects)
+    assert _shares(trace, replace(plan, objects=(replace(known, tier="dram", parts=slow),)))[0] == 0.25
 
 
 def test_a_plan_of_another_program_is_refused(trace: Trace) -> None:

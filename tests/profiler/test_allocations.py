@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from tierprof.profiler.allocations import ALLOC, FLAG_FILE, FREE, KINDS, MAP, MOVE, RESIDENT, SLAB, SMALL, UNMAP, live_at, match_records
 from tierprof.profiler.join import never
+from tierprof.profiler.moves import FLAG_BORN
 from tierprof.profiler.raw import RECORD
 
 Row = tuple[int, int, int, int]  # type, time, address, size
@@ -164,6 +165,35 @@ def test_a_child_that_is_forked_after_a_move_inherits_the_tiers() -> None:
     alive = child[child["death_ns"] == never()].sort_values("address")
     assert alive[["address", "size_bytes", "tier"]].to_numpy().tolist() == [[0x1000, 0x1000, 1], [0x2000, 0x1000, 1]]
     assert child["weight"].sum() == 0
+
+
+def born(time: int, address: int, size: int, tier: int) -> np.ndarray:
+    made = moved(time, address, size, tier)
+    made["flags"] = FLAG_BORN
+    return made
+
+
+def test_an_allocation_that_was_born_in_parts_is_rows_by_tier_from_its_birth_on() -> None:
+    # GIVEN an allocation of four chunks, the first and third of which were born in another tier than the rest
+    rows = np.concatenate(
+        (records((ALLOC, 10, 0x1000, 0x4000), (FREE, 50, 0x1000, 0)), born(10, 0x1000, 0x1000, 2), born(10, 0x3000, 0x1000, 1))
+    )
+    table = match_records(rows)
+    # THEN no row is of the whole, and it counts once, at its start
+    assert spans(table) == [(0x1000, 0x1000, 10, 50), (0x2000, 0x1000, 10, 50), (0x3000, 0x1000, 10, 50), (0x4000, 0x1000, 10, 50)]
+    assert table.sort_values("address")[["tier", "weight"]].to_numpy().tolist() == [[2, 1], [0, 0], [1, 0], [0, 0]]
+    # and when the last chunk moves, the others stay as they are
+    later = match_records(np.concatenate((rows, moved(30, 0x4000, 0x1000, 2))))
+    assert spans(later)[:3] == spans(table)[:3]
+    assert spans(later)[3:] == [(0x4000, 0x1000, 10, 30), (0x4000, 0x1000, 30, 50)]
+    assert later["weight"].sum() == 1.0
+
+
+def test_the_next_allocation_at_an_address_is_born_in_parts_of_its_own() -> None:
+    first, second = records((ALLOC, 10, 0x1000, 0x2000), (FREE, 20, 0x1000, 0)), records((ALLOC, 20, 0x1000, 0x2000))
+    table = match_records(np.concatenate((first, second, born(20, 0x2000, 0x1000, 1))))
+    assert spans(table) == [(0x1000, 0x1000, 20, -1), (0x1000, 0x2000, 10, 20), (0x2000, 0x1000, 20, -1)]
+    assert table["weight"].sum() == 2.0
 
 
 @settings(max_examples=60, deadline=None)

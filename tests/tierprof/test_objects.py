@@ -13,7 +13,7 @@ from tierprof.profiler.trace import REQUIRED, Trace
 
 TEXTS = ("key", "name", "kind", "function", "file")
 JSON_KEYS = ["source", "samples", "duration_s", "overhead_s", "attributed_share", "runtime_wait_share", "compute_share", "objects"]
-OBJECT_KEYS = ["site", "name", "peak_bytes", "allocations", "samples", "stall_share", "confidence"]
+OBJECT_KEYS = ["site", "name", "peak_bytes", "allocations", "samples", "stall_share", "confidence", "tensors"]
 
 
 def objects() -> pd.DataFrame:
@@ -106,7 +106,20 @@ def test_json_is_exact_and_whole(trace: Path, capsys: pytest.CaptureFixture[str]
         "samples": 4,
         "stall_share": 0.5,
         "confidence": 1.0,
+        "tensors": [],
     }
+
+
+def test_json_lists_the_tensors_that_an_object_held(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # GIVEN an object that held two tensors, the second larger, and one that held none
+    opened = Trace.open(trace)
+    rows = [(0, "m.a.weight", 10), (0, "m.b.weight", 15), (0, "m.a.weight", 10), (0, None, 99), (1, None, 5)]
+    frame = pd.DataFrame(rows, columns=["site", "name", "size_bytes"])
+    opened.write("allocations", frame.assign(**{name: None for name in TABLES["allocations"].names if name not in frame}))
+    opened.write("tensors", TABLES["tensors"].empty_table())
+    opened.write("objects", objects().assign(site=[1, 0, 2]))
+    values = {row["name"]: row["tensors"] for row in json.loads(shown(capsys, trace, "--json"))["objects"]}
+    assert values == {"hot": ["m.a.weight", "m.b.weight"], "big <- [main]": [], "idle": []}
 
 
 def test_a_trace_without_samples_says_so(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,7 @@ def test_measured_costs_become_the_reasons(trace: Trace) -> None:
     assert {own.reason for own in plan.objects} == {
         "measured: 1s [900ms, 1.1s]",
         "measured: 6s [5.9s, 6.1s]",
-        "measured: 200ms [100ms, 300ms]; larger than the budget",
+        "measured: 200ms [100ms, 300ms]; larger than the budget; not split: its heat by block is not known",
         "measured: 2s [1.9s, 2.1s]",
     }
 

@@ -7,13 +7,14 @@ FORMAT_VERSION = 1
 SITES = pa.schema(
     [
         ("site", pa.int32()),  # row number; other tables refer to it
-        ("key", pa.string()),  # 32 hex digits: hash over the frames' (build-id, offset); the same in every run
+        ("key", pa.string()),  # 32 hex digits: hash over the frames, Python's too (native/common/records.h); the same in every run
         ("kind", pa.string()),  # malloc | mmap | small | slab
         ("name", pa.string()),  # what people call it: `GB_new <- pagerank.c:42 main`
         ("function", pa.string()),  # innermost frame that is no allocator
         ("file", pa.string()),
         ("line", pa.int32()),
         ("frames", pa.list_(pa.string())),  # innermost first: `libfoo.so+0x1234 function file:line`
+        ("python", pa.list_(pa.string())),  # the Python frames beyond those: `FILE:LINE QUALNAME`; empty where there are none
         ("truncated", pa.bool_()),
     ]
 )
@@ -22,14 +23,15 @@ STACKS = pa.schema(
     [
         ("site", pa.int32()),
         ("depth", pa.int32()),  # 0: the innermost frame
-        ("path", pa.string()),  # of the module; empty: code outside any
-        ("build", pa.string()),  # its build-id; `size N` where it has none
-        ("offset", pa.uint64()),  # return address minus bias
-        ("function", pa.string()),  # linkage name; empty without symbols
-        ("place", pa.int64()),  # of the return address in the function
+        ("path", pa.string()),  # of the module; empty: code outside any; of a Python frame: co_filename
+        ("build", pa.string()),  # its build-id; `size N` where it has none; of a Python frame: `python`
+        ("offset", pa.uint64()),  # return address minus bias; of a Python frame: co_firstlineno
+        ("function", pa.string()),  # linkage name; empty without symbols; of a Python frame: co_qualname
+        ("place", pa.int64()),  # of the return address in the function; of a Python frame: line minus co_firstlineno
         ("function_bytes", pa.int64()),
         ("file", pa.string()),
         ("line", pa.int32()),
+        ("source", pa.string()),  # of a Python frame: the text of the line
     ]
 )
 
@@ -44,10 +46,28 @@ ALLOCATIONS = pa.schema(
         ("birth_ns", pa.int64()),  # since the start of the run
         ("death_ns", pa.int64()),  # null: alive at the end
         ("kind", pa.string()),  # malloc | mmap | file | small | slab: memory that small objects of one site share
-        ("weight", pa.float64()),  # allocations that this row stands for; 1 but for small, and 0 for what is left of one cut or moved
+        ("weight", pa.float64()),  # allocations that this row stands for; 1 but for small, and 0 for the rest of one cut, moved or split
         ("resident_bytes", pa.float64()),  # in memory when it ended, exactly; null where nobody asked (see native/shim/where.h)
         ("tier", pa.string()),
         ("inherited", pa.bool_()),  # a forked child's view of its parent's allocation; not counted again
+        ("name", pa.string()),  # of the tensor that it held: `model.user_embedding.weight`; null where nobody named it
+    ]
+)
+
+# What torch modules and optimizers said of the memory that they own; only where there was any to name.
+
+TENSORS = pa.schema(
+    [
+        ("time_ns", pa.int64()),  # when it was first seen there, since the start of the run
+        ("pid", pa.int32()),
+        ("address", pa.uint64()),
+        ("bytes", pa.int64()),
+        ("name", pa.string()),  # `model.user_embedding.weight`, `...weight.grad`, `...weight.exp_avg`
+        ("role", pa.string()),  # parameter | buffer | gradient | optimizer
+        ("module", pa.string()),  # class of the owning module; empty where none owns it
+        ("shape", pa.list_(pa.int64())),  # of a gradient: when its first was seen
+        ("dtype", pa.string()),
+        ("allocation", pa.int64()),  # row of allocations; -1: none
     ]
 )
 
@@ -97,6 +117,23 @@ SAMPLES = pa.schema(
         ("allocation", pa.int64()),  # -1: none
         ("latency_cycles", pa.int32()),  # 0: the source has none
         ("weight_s", pa.float64()),  # seconds of the run (clock) or accesses (fault, load, store) that it stands for
+    ]
+)
+
+# How the samples (in an exact run: the accesses) of large allocations lie in them. Only blocks that were touched have rows.
+
+HEAT = pa.schema(
+    [
+        ("allocation", pa.int64()),  # the first of those of one site and size that lie on top of each other, each made when one had died
+        ("site", pa.int32()),
+        ("block_bytes", pa.int64()),  # 4096 ... 2 MiB; one size an allocation
+        ("block", pa.int64()),  # offset from the allocation's start / block_bytes
+        ("samples", pa.float64()),  # with an exact address; in an exact run accesses
+        ("stall_s", pa.float64()),  # of these samples alone; null in an exact run
+        ("writes", pa.float64()),  # of these samples or accesses
+        ("misses", pa.float64()),  # in an exact run, lines that loads and stores fetched from memory; else null
+        ("allocations", pa.int64()),  # how many lie on top of each other
+        ("located_share", pa.float64()),  # share of the allocation's samples that have an exact address; the others are in no block
     ]
 )
 
@@ -227,6 +264,20 @@ EXACT_REUSE = pa.schema(
     ]
 )
 
+# Where in large allocations (config heat_bytes) the accesses fell; `heat` says the same in blocks.
+
+EXACT_HEAT = pa.schema(
+    [
+        ("allocation", pa.int64()),  # as in heat
+        ("site", pa.int32()),
+        ("granule_bytes", pa.int64()),  # 64 and up; one size an allocation and process
+        ("granule", pa.int64()),  # offset from the allocation's start / granule_bytes
+        ("reads", pa.float64()),  # an update is a read and a write
+        ("writes", pa.float64()),
+        ("misses", pa.float64()),  # lines that they fetched from memory
+    ]
+)
+
 # What a timing model says of each object (`tierprof predict`): run times, not differences. Also in CRITICALITY, as `model MACHINE`.
 
 LABELS = pa.schema(
@@ -260,9 +311,11 @@ TABLES = {
     "sites": SITES,
     "stacks": STACKS,
     "allocations": ALLOCATIONS,
+    "tensors": TENSORS,
     "places": PLACES,
     "moves": MOVES,
     "samples": SAMPLES,
+    "heat": HEAT,
     "modules": MODULES,
     "recipes": RECIPES,
     "criticality": CRITICALITY,
@@ -271,6 +324,7 @@ TABLES = {
     "exact_episodes": EXACT_EPISODES,
     "exact_nodes": EXACT_NODES,
     "exact_reuse": EXACT_REUSE,
+    "exact_heat": EXACT_HEAT,
     "labels": LABELS,
     "interactions": INTERACTIONS,
 }

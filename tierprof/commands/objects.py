@@ -5,6 +5,9 @@ object is all the memory that one allocation site hands out.
 
 Of an exact trace it shows what was counted, and what the model makes of it: the share of an object is what it alone adds to the run time
 when it is in the machine's slow tier, as part of the time of a run with everything there.
+
+With --rows it shows what is inside the large ones: what share of a table's rows takes the accesses, how much of them a split by page
+catches as the rows lie, and how much if they were sorted by heat.
 """
 
 import argparse
@@ -13,9 +16,11 @@ from typing import Any
 
 import pandas as pd
 
-from tierprof.base.units import format_bytes, format_seconds, format_share
+from tierprof.base.units import format_bytes, format_seconds, format_share, parse_size_bytes
 from tierprof.console import emit_json, say, table
 from tierprof.exact_objects import exact_objects, exact_summary, print_exact
+from tierprof.object_rows import show_rows
+from tierprof.profiler.tensors.held import tensors_of_sites
 from tierprof.profiler.trace import Trace
 
 SORTS = {
@@ -37,6 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("trace", type=Path, metavar="TRACE", help="the folder that `tierprof run` made")
     parser.add_argument("--top", type=int, default=20, metavar="N", help="objects to show (default 20; 0: all)")
     parser.add_argument("--sort", choices=list(SORTS), default="stall", help="what comes first (default stall)")
+    parser.add_argument(
+        "--rows",
+        nargs="?",
+        const="",
+        metavar="SITE",
+        help="show what share of the rows of each table is hot; SITE: of those whose name has this in it, or whose site begins so",
+    )
+    parser.add_argument("--row-bytes", type=parse_size_bytes, metavar="SIZE", help="with --rows: a row's size where no tensor tells it")
     parser.add_argument("--json", action="store_true", help="all objects, exactly, as JSON")
 
 
@@ -48,7 +61,11 @@ def sorted_objects(objects: pd.DataFrame, by: str) -> pd.DataFrame:
 def summary(trace: Trace, objects: pd.DataFrame) -> dict[str, Any]:
     """What `--json` prints."""
     shares = trace.meta.get("shares", {})
-    rows = [{"site": row["key"], "name": row["name"], **{c: row[c] for c in _JSON_COLUMNS}} for row in objects.to_dict("records")]
+    tensors = tensors_of_sites(trace)
+    rows = [
+        {"site": row["key"], "name": row["name"], **{c: row[c] for c in _JSON_COLUMNS}, "tensors": tensors.get(row["site"], [])}
+        for row in objects.to_dict("records")
+    ]
     return {
         **{key: trace.meta.get(key) for key in ("source", "samples", "duration_s", "overhead_s")},
         "attributed_share": sum(shares.get(name, 0.0) for name in ("object", "stack", "static")),
@@ -61,6 +78,9 @@ def summary(trace: Trace, objects: pd.DataFrame) -> dict[str, Any]:
 def execute(args: argparse.Namespace) -> int:
     """Print the table and, below it, where the sampled time went."""
     trace = Trace.open(args.trace)
+    if args.rows is not None:
+        show_rows(trace, args.rows, args.row_bytes, args.top, args.json)
+        return 0
     if "exact" in trace.meta:
         return _execute_exact(trace, args)
     objects = sorted_objects(trace.objects(), args.sort)

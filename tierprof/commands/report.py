@@ -1,6 +1,7 @@
 """Report on a trace: the table of objects with their costs, tiers and reasons, and the same as one self-contained HTML file."""
 
 import argparse
+from itertools import groupby
 from pathlib import Path
 
 from tierprof.base.errors import TierprofError
@@ -8,6 +9,11 @@ from tierprof.base.units import format_bytes, format_seconds, format_share
 from tierprof.console import emit_json, note, say, table
 from tierprof.models.ranker import CriticalityRanker
 from tierprof.placer.emulated import emulated_line
+from tierprof.placer.guide.facts import guide_facts
+from tierprof.placer.guide.guide import Guide
+from tierprof.placer.guide.section import HEADINGS, cells, hidden_line, shown_rows
+from tierprof.placer.guide.section import HEADS as GUIDE_HEADS
+from tierprof.placer.guide.words import lines, rule
 from tierprof.placer.plan import Plan
 from tierprof.placer.predict.facts import prediction_facts
 from tierprof.placer.predict.words import conclusions
@@ -21,7 +27,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("trace", type=Path, metavar="TRACE", help="the trace")
     parser.add_argument("--plan", type=Path, metavar="PLAN", help="show where this plan puts each object, and why")
     parser.add_argument("--model", type=Path, metavar="MODEL", help="show which features each prediction comes from")
-    parser.add_argument("--machine", metavar="NAME|FILE", help="of an exact trace: predict on this machine (default the trace's own)")
+    parser.add_argument(
+        "--machine", metavar="NAME|FILE", help="of an exact trace, or one with tensors: predict on this machine (default the trace's own)"
+    )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="TRACE",
+        help="other runs of a program with tensors: with other batch sizes or layers, to see what its memory grows with; an exact one, to"
+        " see whether it names the same objects",
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the report as HTML, one file without any network")
     parser.add_argument("--top", type=int, default=20, metavar="N", help="objects to show in the table (default 20)")
     parser.add_argument("--json", action="store_true", help="everything, exactly, as JSON")
@@ -31,7 +49,10 @@ def execute(args: argparse.Namespace) -> int:
     """Print the report, and write the HTML where it is wanted."""
     plan = Plan.load(args.plan) if args.plan else None
     model = CriticalityRanker.load(args.model) if args.model else None
-    report = build_report(Trace.open(args.trace), plan, model, args.machine)
+    against = [Trace.open(path) for path in args.against]
+    report = build_report(Trace.open(args.trace), plan, model, args.machine, against)
+    if against and report.guide is None:
+        raise TierprofError("--against", f"trace {args.trace} has no tensors that other runs could tell more of", "leave it out")
     if args.output:
         _write(args.output, render_page(report))
     if args.json:
@@ -80,6 +101,7 @@ def _facts(report: Report) -> dict[str, object]:
         "objects": objects,
         **_prediction_facts(report),
         **_achieved_facts(report),
+        **({} if report.guide is None else {"guide": guide_facts(report.guide)}),
     }
 
 
@@ -117,6 +139,22 @@ def _print(report: Report, top: int) -> None:
         note(f"no prediction on other memory: {report.no_prediction}")
     if report.predicted_saving is not None:
         say(f"the plan is predicted to save {format_share(report.predicted_saving)} of it")
+    if report.guide is not None:
+        _print_guide(report.guide)
+
+
+def _print_guide(guide: Guide) -> None:
+    """What to do with the tensors: the table, then the sentences by topic."""
+    shown = shown_rows(guide)
+    table(f"tensors of {guide.trace.path.name}, by stall per byte; predictions for {guide.machine.name}", GUIDE_HEADS, map(cells, shown))
+    rest = hidden_line(guide, shown)
+    if rest:
+        say(rest)
+    for topic, own in groupby(lines(guide), key=lambda line: line.topic):
+        say(f"{HEADINGS[topic]}:")
+        for line in own:
+            say(f"  {line.text}")
+    note(f"note: {rule(guide)}")
 
 
 def _cells(row: ReportRow) -> dict[str, str]:

@@ -90,6 +90,7 @@ class Core:
         self.slices: list[dict[int, Thread]] = []
         self.in_slice = 0
         self.folded = 0
+        self.heat: dict[tuple[int, int], Counter[str]] = {}  # by object and line
 
     # ---- what is written ----
 
@@ -315,6 +316,8 @@ class Core:
         if access.kind != Kind.STORE:
             row.update(near_loads=found.by_class[1], mid_loads=found.by_class[2], far_loads=found.by_class[3])
         row.update({name: getattr(found, name) for name in OUTCOMES})
+        warm = self.heat.setdefault((number, place // LINE), Counter())
+        warm.update(reads=int(reads), writes=int(writes or access.kind == Kind.STORE_NT), misses=fetched)
         self._count_written(thread)
         return found
 

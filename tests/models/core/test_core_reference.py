@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from tierprof.models.timing.simulator import Access, Exit, ExitKind, Kind, Simulator
 from tierprof.profiler.exact.profile import ExactProfile
+from tierprof.profiler.exact.rawfile import parse_exact
 
 from .paths import sorted_chains
-from .reference import Code, Core
+from .reference import LINE, Code, Core
 
 START = 1 << 20
 SPAN = 1 << 15
@@ -33,6 +34,7 @@ CONFIG = {
     "near_blocks": 8,
     "mid_pages": 4,
     "reuse_every": 0,
+    "heat_bytes": 8192,
     "l1_cycles": 5,
     "l2_cycles": 14,
     "walk_cycles": 30,
@@ -116,14 +118,14 @@ def owner(address: int) -> int:
     raise ValueError(address)
 
 
-def simulate(config: dict[str, int], code: list[Code], runs: list[Run]) -> ExactProfile:
+def simulate(config: dict[str, int], code: list[Code], runs: list[Run]) -> bytes:
     simulator = Simulator(config)
     for number, first, size in reversed(OBJECTS):
         simulator.claim(START + first, size, number)
     made = [simulator.block(*block) for block in code]
     for run in runs:
         simulator.feed(run.thread, np.array([made[run.block].exits[run.left].word, *run.places], np.uint64))
-    return ExactProfile.from_bytes(simulator.end())
+    return simulator.end()
 
 
 def refer(config: dict[str, int], code: list[Code], runs: list[Run]) -> Core:
@@ -138,7 +140,21 @@ def refer(config: dict[str, int], code: list[Code], runs: list[Run]) -> Core:
 THREAD_COUNTS = ("instructions", "base_cycles", "branches", "mispredicts", "fences")
 
 
-def assert_same(profile: ExactProfile, core: Core) -> None:
+def assert_same_heat(data: bytes, core: Core) -> None:
+    file = parse_exact(np.frombuffer(data, np.uint8), "exact.1.0.bin")
+    first = {number: first for number, first, _ in OBJECTS}
+    owners = np.repeat(file.heat["object"], file.heat["n_granules"]).tolist()
+    told: dict[tuple[int, int], Counter[str]] = {}
+    for number, row in zip(owners, file.granules, strict=True):
+        line = (START + first[number]) // LINE + int(row["granule"])
+        told.setdefault((number, line), Counter()).update({name: int(row[name]) for name in ("reads", "writes", "misses")})
+    large = {number for number, _, size in OBJECTS if size >= CONFIG["heat_bytes"]}
+    assert told == {key: counts for key, counts in core.heat.items() if key[0] in large and any(counts.values())}
+
+
+def assert_same(data: bytes, core: Core) -> None:
+    profile = ExactProfile.from_bytes(data)
+    assert_same_heat(data, core)
     # The tables number threads anew, in order.
     dense = {thread: at for at, thread in enumerate(sorted({thread for threads in core.slices for thread in threads}))}
     slices = [{dense[thread]: done for thread, done in threads.items()} for threads in core.slices]
@@ -178,9 +194,9 @@ def test_random_code_comes_out_as_in_the_reference(config: dict[str, int], progr
     # GIVEN random blocks on three threads, on a machine of a few lines and pages
     code, runs = program
     # WHEN both models run them
-    profile, core = simulate(config, code, runs), refer(config, code, runs)
-    # THEN every slice, counter and episode is the same
-    assert_same(profile, core)
+    data, core = simulate(config, code, runs), refer(config, code, runs)
+    # THEN every slice, counter, episode and place is the same
+    assert_same(data, core)
 
 
 @settings(max_examples=15, deadline=None)
@@ -189,6 +205,6 @@ def test_loads_beyond_the_last_number_share_it(config: dict[str, int], program: 
     # GIVEN blocks with more accesses than have a number of their own
     code, runs = program
     # WHEN both models run them
-    profile, core = simulate(config, code, runs[:30]), refer(config, code, runs[:30])
+    data, core = simulate(config, code, runs[:30]), refer(config, code, runs[:30])
     # THEN what waits for one of the last waits for all of them, in both
-    assert_same(profile, core)
+    assert_same(data, core)

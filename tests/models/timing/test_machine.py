@@ -51,7 +51,15 @@ def test_what_the_simulator_is_told_is_what_its_header_lists() -> None:
         lines = dict(line.split() for line in Machine.load(name).config_text().splitlines())
         # THEN all of them are fields, those of the machine are all there, and none is below what it may be
         assert set(lines) <= set(least)
-        assert set(least) - set(lines) == {"timing", "pseudo_lru", "predictor_bits", "slice_instructions", "reuse_every", "seed"}
+        assert set(least) - set(lines) == {
+            "timing",
+            "pseudo_lru",
+            "predictor_bits",
+            "slice_instructions",
+            "reuse_every",
+            "heat_bytes",
+            "seed",
+        }
         assert all(least[key] <= int(value) for key, value in lines.items())
 
 

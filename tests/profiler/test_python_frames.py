@@ -1,0 +1,78 @@
+"""Names of Python frames: whose they are, and which one a site is called by."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tierprof.profiler.python_frames import PythonFrame, library_root, own_python_frame, program_roots
+
+SITE = "/home/me/venv/lib/python3.12/site-packages"
+OWN = PythonFrame("/home/me/work/lightgcn.py", 42, "LightGCN.__init__", 40)
+TORCH = PythonFrame(f"{SITE}/torch/nn/modules/sparse.py", 130, "Embedding.__init__", 120)
+RUNPY = PythonFrame("<frozen runpy>", 88, "_run_code", 65)
+
+
+@pytest.mark.parametrize(
+    ("file", "root"),
+    [
+        (f"{SITE}/torch/nn/modules/sparse.py", f"{SITE}/torch"),
+        (f"{SITE}/six.py", f"{SITE}/six.py"),
+        ("/usr/lib/python3/dist-packages/numpy/core/numeric.py", "/usr/lib/python3/dist-packages/numpy"),
+        ("/usr/lib/python3.11/threading.py", "/usr/lib/python3.11/threading.py"),
+        ("/usr/lib64/python3.13/json/decoder.py", "/usr/lib64/python3.13/json"),
+        ("/opt/conda/lib/python3.13t/random.py", "/opt/conda/lib/python3.13t/random.py"),
+        ("/usr/lib/python312.zip/encodings/utf_8.py", "/usr/lib/python312.zip/encodings"),
+        ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap>"),
+        ("<__array_function__ internals>", "<__array_function__ internals>"),
+        ("/home/me/work/lightgcn.py", ""),
+        ("/home/me/lib/python/lightgcn.py", ""),
+        ("lightgcn.py", ""),
+        ("<string>", ""),
+        ("<stdin>", ""),
+    ],
+)
+def test_a_library_is_known_by_where_it_lies(file: str, root: str) -> None:
+    assert library_root(file) == root
+
+
+@pytest.mark.parametrize(
+    ("function", "shown"),
+    [
+        ("LightGCN.__init__", "__init__"),
+        ("build", "build"),
+        ("<module>", "<module>"),
+        ("build.<locals>.<listcomp>", "build"),
+        ("Model.rows.<locals>.<genexpr>.<locals>.<lambda>", "<lambda>"),
+        ("Model.rows.<locals>.<genexpr>.<locals>.<listcomp>", "rows"),
+    ],
+)
+def test_a_frame_is_shown_by_its_file_line_and_function(function: str, shown: str) -> None:
+    assert PythonFrame("/a/b/pagerank.py", 31, function, 30).short == f"pagerank.py:31 in {shown}"
+
+
+def test_wrapper_frames_of_libraries_are_passed_through() -> None:
+    assert own_python_frame([TORCH, TORCH, OWN, TORCH]) == OWN
+
+
+def test_a_stack_of_libraries_alone_is_called_by_its_innermost_frame() -> None:
+    assert own_python_frame([TORCH, RUNPY]) == TORCH
+    assert own_python_frame([]) is None
+
+
+def test_a_package_that_is_run_is_no_library() -> None:
+    # GIVEN python -m package.lightgcn, installed: its frames, and those of what it imports from another library
+    main = PythonFrame(f"{SITE}/package/lightgcn.py", 9, "<module>", 1)
+    model = PythonFrame(f"{SITE}/package/models.py", 5, "build", 4)
+    stacks = [[TORCH, model, main, RUNPY, RUNPY], [TORCH]]
+    roots = program_roots(stacks)
+    # THEN the whole package is the program's own, and torch is not
+    assert roots == {f"{SITE}/package"}
+    assert own_python_frame(stacks[0], roots) == model
+    # GIVEN a module of a library that is imported by a script
+    assert program_roots([[PythonFrame(f"{SITE}/torch/__init__.py", 1, "<module>", 1), OWN]]) == frozenset()
+
+
+@given(st.lists(st.sampled_from([OWN, TORCH, RUNPY]), max_size=6))
+def test_the_own_frame_is_the_innermost_of_no_library(stack: list[PythonFrame]) -> None:
+    own = own_python_frame(stack)
+    assert own == (OWN if OWN in stack else stack[0] if stack else None)
