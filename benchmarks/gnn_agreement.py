@@ -86,8 +86,8 @@ def compare(own: Learner, shrink: int, folder: Path) -> Pair:
     ):
         target = folder / f"{own.name}-{kind}.trace"
         ran.append(Trace.open(target) if target.exists() else record(own, options, sizes, target))
-    found = agreement_of(*ran)
-    return Pair(own.name, *ran, found)
+    sampled, exact = ran
+    return Pair(own.name, sampled, exact, agreement_of(sampled, exact))
 
 
 def _row(pair: Pair) -> list[str]:

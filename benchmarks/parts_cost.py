@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from common import Timing, format_interval, paired_interval, run_rounds, timed
@@ -56,10 +57,10 @@ def environment(site: str, parts: int, folder: Path) -> dict[str, str]:
     return {"LD_PRELOAD": str(native_path("libtierprof.so")), "TIERPROF_PLAN": str(path)}
 
 
-def row_of(name: str, touch: int, mine: np.ndarray, whole: np.ndarray) -> dict[str, object]:
+def row_of(name: str, touch: int, mine: np.ndarray, whole: np.ndarray) -> dict[str, Any]:
     """Median and quartiles, and the ratio to an allocation without parts."""
     low, median, high = np.quantile(mine, [0.25, 0.5, 0.75])
-    ratio = paired_interval(lambda a, b: a / b, mine, whole)
+    ratio = paired_interval(lambda a, b: a / b, mine.tolist(), whole.tolist())
     shown = {"of_whole": ratio.value, "of_whole_low": ratio.low, "of_whole_high": ratio.high, "shown": ratio}
     return {"plan": name, "touched": bool(touch), "median_us": median, "quartile_low_us": low, "quartile_high_us": high, **shown}
 
