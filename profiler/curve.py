@@ -25,6 +25,7 @@ _STEPS = 400  # of its fit
 _SPREAD = 1.5  # of the logarithm of the rates from which it starts
 _GRID = np.concatenate((np.geomspace(1e-6, 1e-2, 41), np.linspace(0.01, 1.0, 100)))  # where curves that bend are told at least
 _WIDTH = 1.96  # standard errors on either side: 95 %
+_ERRORS = 101  # places at which the error is reckoned, besides those where the line bends
 
 
 class Range(NamedTuple):
@@ -107,7 +108,8 @@ def sampled_curve(counts: ArrayLike, units: int) -> Curve:
 
     Notes
     -----
-    `low` and `high` are the bounds that the module speaks of, each widened by 1.96 standard errors of a share of so many samples.
+    `low` and `high` are the bounds that the module speaks of, each widened by 1.96 standard errors: `high` by those of a share of so many
+    samples, `low` by those of a share of so many units, because the samples of one unit are caught together or not at all.
     """
     number, many = np.unique(np.asarray(counts, np.int64), return_counts=True)
     samples = int((number * many).sum())
@@ -119,7 +121,8 @@ def sampled_curve(counts: ArrayLike, units: int) -> Curve:
     fitted = _mixture(number, many, units)
     shares = np.unique(np.concatenate((_GRID, least[0], most.shares, fitted[0])))
     low, high, value = (np.clip(np.interp(shares, *line), 0, 1) for line in (least, (most.shares, most.value), fitted))
-    low, high = (np.clip(line + side * _WIDTH * np.sqrt(line * (1 - line) / samples), 0, 1) for line, side in ((low, -1), (high, 1)))
+    low = np.clip(low - _WIDTH * _left_out_error(number, many, units, shares, low), 0, 1)
+    high = np.clip(high + _WIDTH * np.sqrt(high * (1 - high) / samples), 0, 1)
     # No choice of units takes less than its share of them; a margin must not let the lines fall.
     low, high = np.maximum(np.maximum.accumulate(low), shares), np.maximum.accumulate(high)
     high[0] = low[0] = 0.0
@@ -154,17 +157,34 @@ def _left_out(number: NDArray[np.int64], many: NDArray[np.int64], units: int) ->
     A sample of a unit with c samples leaves it c - 1. Before it come the other units with c and more; it is anywhere among those with
     c - 1, of which it is one now.
     """
-    behind = np.cumsum(many[::-1])[::-1] - 1
-    fewer = np.zeros(len(number), np.int64)
-    fewer[1:] = np.where(number[1:] - 1 == number[:-1], many[:-1], 0)
-    fewer[0] = max(units - many.sum(), 0) if number[0] == 1 else 0
-    ends = behind + fewer + 1
+    behind, ends = _ramps(number, many, units)
     share = number * many / (number * many).sum()
     # Each is a ramp from `behind` to `ends`: where it begins and ends the slope of the sum changes.
     places, where = np.unique(np.concatenate(([0, units], behind, ends)), return_inverse=True)
     slope = share / (ends - behind)
     slopes = np.cumsum(np.bincount(where, np.concatenate(([0, 0], slope, -slope))))
     return places / units, np.concatenate(([0.0], np.cumsum(slopes[:-1] * np.diff(places))))
+
+
+def _ramps(number: NDArray[np.int64], many: NDArray[np.int64], units: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of a unit that lost one of `number` samples: how many come before it for certain, and how many do or may, itself included."""
+    behind = np.cumsum(many[::-1])[::-1] - 1
+    fewer = np.zeros(len(number), np.int64)
+    fewer[1:] = np.where(number[1:] - 1 == number[:-1], many[:-1], 0)
+    fewer[0] = max(units - many.sum(), 0) if number[0] == 1 else 0
+    return behind, behind + fewer + 1
+
+
+def _left_out_error(number: NDArray[np.int64], many: NDArray[np.int64], units: int, shares: Floats, line: Floats) -> Floats:
+    """Standard error of `_left_out` at `shares`, where it is `line`: units are drawn, each with all its samples (a sample of clusters)."""
+    behind, ends = _ramps(number, many, units)
+    places = np.unique(np.concatenate((np.linspace(0, 1, _ERRORS), behind / units, ends / units)))
+    caught = np.interp(places, shares, line)
+    square = np.zeros(len(places))
+    for count, units_of_it, first, last in zip(number, many, behind, ends, strict=True):  # distinct counts: few
+        chance = np.clip((places * units - first) / (last - first), 0, 1)
+        square += units_of_it * float(count) ** 2 * (chance * (1 - caught) ** 2 + (1 - chance) * caught**2)
+    return np.interp(shares, places, np.sqrt(square) / (number * many).sum())
 
 
 def _mixture(number: NDArray[np.int64], many: NDArray[np.int64], units: int) -> tuple[Floats, Floats]:

@@ -157,7 +157,8 @@ def python(code: str, folder: Path, environment: dict[str, str]) -> str:
     """What a process prints that could import a stand-in for torch."""
     (folder / "torch").mkdir(exist_ok=True)
     (folder / "torch" / "__init__.py").write_text(FAKE_TORCH)
-    path = os.pathsep.join([environment.get("PYTHONPATH", ""), str(folder)])
+    # An empty entry would be the current folder, and its flat folders would hide the package.
+    path = os.pathsep.join(filter(None, [environment.get("PYTHONPATH"), str(folder)]))
     prefix = f"import sys\nsys.path.insert(0, {str(folder)!r})\n"
     run = [sys.executable, "-P", "-c", prefix + code]
     done = subprocess.run(run, env={**environment, "PYTHONPATH": path}, capture_output=True, text=True, check=True, timeout=60)
