@@ -41,10 +41,10 @@ def test_the_hot_end_of_a_table_is_seen(compile_program: CompileProgram, perf_al
     mine = samples[samples["allocation"].isin(heat["allocation"]) & (samples["event"] == "clock")]
     assert heat["samples"].sum() == (mine["confidence"] == "exact").sum()
     assert heat["located_share"].iloc[0] == pytest.approx((mine["confidence"] == "exact").mean())
-    # AND a sixteenth of its pages catches that, for sure
+    # AND a sixteenth of its pages catches that, and for sure several times an even share, however few samples there are
     curve = row_curve(trace, int(heat["site"].iloc[0]), 256)
     caught = curve.by_page.caught(1 / 16)
-    assert 0.5 < caught.low <= HOT <= caught.high
+    assert 4 / 16 < caught.low <= HOT <= caught.high
 
 
 def test_rows_that_are_scattered_are_not_taken_for_pages(compile_program: CompileProgram, perf_allowed: None, tmp_path: Path) -> None:
