@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from tierprof.profiler.python_frames import PythonFrame, library_root, own_python_frame, program_roots
 
 SITE = "/home/me/venv/lib/python3.12/site-packages"
-OWN = PythonFrame("/home/me/work/lightgcn.py", 42, "LightGCN.__init__", 40)
+OWN = PythonFrame("/home/me/gnn/lightgcn.py", 42, "LightGCN.__init__", 40)
 TORCH = PythonFrame(f"{SITE}/torch/nn/modules/sparse.py", 130, "Embedding.__init__", 120)
 RUNPY = PythonFrame("<frozen runpy>", 88, "_run_code", 65)
 
@@ -24,7 +24,7 @@ RUNPY = PythonFrame("<frozen runpy>", 88, "_run_code", 65)
         ("/usr/lib/python312.zip/encodings/utf_8.py", "/usr/lib/python312.zip/encodings"),
         ("<frozen importlib._bootstrap>", "<frozen importlib._bootstrap>"),
         ("<__array_function__ internals>", "<__array_function__ internals>"),
-        ("/home/me/work/lightgcn.py", ""),
+        ("/home/me/gnn/lightgcn.py", ""),
         ("/home/me/lib/python/lightgcn.py", ""),
         ("lightgcn.py", ""),
         ("<string>", ""),
