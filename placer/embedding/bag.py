@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from tierprof.placer.embedding.table import TieredTable, layout_of
 from tierprof.placer.tiers import TierSpec
@@ -32,6 +31,8 @@ class TieredEmbeddingBag(TieredTable):
     torch's own bit by bit only where a row takes a multiple of 32 bytes.
     """
 
+    _torch_options = ("max_norm", "norm_type", "scale_grad_by_freq", "mode", "sparse", "include_last_offset", "padding_idx")
+
     def __init__(  # noqa: PLR0917 torch's own order
         self,
         num_embeddings: int,
@@ -57,28 +58,7 @@ class TieredEmbeddingBag(TieredTable):
         super().__init__(num_embeddings, embedding_dim, padding_idx=padding_idx, dtype=dtype, layout=layout, count_every=count_every)
         self.max_norm, self.norm_type, self.scale_grad_by_freq = max_norm, norm_type, scale_grad_by_freq
         self.mode, self.sparse, self.include_last_offset = mode, sparse, include_last_offset
-        if frequencies is not None:
-            self.order_by(frequencies)
-        if _weight is None:
-            self.reset_parameters()
-        else:
-            self.write_rows(_weight)
-
-    @classmethod
-    def from_pretrained(cls, embeddings: torch.Tensor, freeze: bool = True, **options: Any) -> "TieredEmbeddingBag":
-        """A table with these rows, (num_embeddings, embedding_dim), in the caller's order; see `TieredEmbedding.from_pretrained`."""
-        rows, dim = embeddings.shape
-        made = cls(rows, dim, dtype=embeddings.dtype, _weight=embeddings.detach(), **options)
-        made.weight.requires_grad_(not freeze)
-        return made
-
-    @classmethod
-    def from_embedding(cls, module: nn.EmbeddingBag, **options: Any) -> "TieredEmbeddingBag":
-        """A copy of torch's own module in two tiers; see `TieredEmbedding.from_embedding`."""
-        names = ("max_norm", "norm_type", "scale_grad_by_freq", "mode", "sparse", "include_last_offset", "padding_idx")
-        own = {name: getattr(module, name) for name in names}
-        made = cls.from_pretrained(module.weight, not module.weight.requires_grad, **own, **options)
-        return made.train(module.training)
+        self._fill(frequencies, _weight)
 
     def forward(
         self, rows: torch.Tensor, offsets: torch.Tensor | None = None, per_sample_weights: torch.Tensor | None = None

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from tierprof.placer.embedding.once import FetchOnce
 from tierprof.placer.embedding.table import TieredTable, layout_of
@@ -43,6 +42,8 @@ class TieredEmbedding(TieredTable):
     last place; so may optimizers with `fused=True`, where `embedding_dim` is no multiple of 16.
     """
 
+    _torch_options = ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
+
     def __init__(  # noqa: PLR0917 torch's own order
         self,
         num_embeddings: int,
@@ -67,46 +68,7 @@ class TieredEmbedding(TieredTable):
         super().__init__(num_embeddings, embedding_dim, padding_idx=padding_idx, dtype=dtype, layout=layout, count_every=count_every)
         self.max_norm, self.norm_type = max_norm, norm_type
         self.scale_grad_by_freq, self.sparse, self.fetch_once = scale_grad_by_freq, sparse, fetch_once
-        if frequencies is not None:
-            self.order_by(frequencies)
-        if _weight is None:
-            self.reset_parameters()
-        else:
-            self.write_rows(_weight)
-
-    @classmethod
-    def from_pretrained(cls, embeddings: torch.Tensor, freeze: bool = True, **options: Any) -> "TieredEmbedding":
-        """A table with these rows, (num_embeddings, embedding_dim), in the caller's order.
-
-        Parameters
-        ----------
-        embeddings
-            They are copied.
-        freeze
-            Whether they shall not be trained.
-        **options
-            As of the class.
-        """
-        rows, dim = embeddings.shape
-        made = cls(rows, dim, dtype=embeddings.dtype, _weight=embeddings.detach(), **options)
-        made.weight.requires_grad_(not freeze)
-        return made
-
-    @classmethod
-    def from_embedding(cls, module: nn.Embedding, **options: Any) -> "TieredEmbedding":
-        """A copy of torch's own module in two tiers.
-
-        Parameters
-        ----------
-        module
-            Whose rows and options are taken.
-        **options
-            `fast_rows`, `slow` and all else that is this class's own.
-        """
-        names = ("padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse")
-        own = {name: getattr(module, name) for name in names}
-        made = cls.from_pretrained(module.weight, not module.weight.requires_grad, **own, **options)
-        return made.train(module.training)
+        self._fill(frequencies, _weight)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """The caller's rows, rows.shape + (embedding_dim,)."""

@@ -4,7 +4,7 @@ import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -38,6 +38,7 @@ class TieredTable(nn.Module):
     weight: TieredParameter
     place: torch.Tensor | None
     sparse: bool
+    _torch_options: ClassVar[tuple[str, ...]]  # attributes of torch's own module that the constructor takes
 
     def __init__(
         self,
@@ -61,6 +62,41 @@ class TieredTable(nn.Module):
         self._step_gradient: torch.Tensor | None = None
         self._moves = Moves()
         self._optimizers: list[weakref.ref[torch.optim.Optimizer]] = []
+
+    @classmethod
+    def from_pretrained(cls, embeddings: torch.Tensor, freeze: bool = True, **options: Any) -> Self:
+        """A table with these rows, (num_embeddings, embedding_dim), in the caller's order.
+
+        Parameters
+        ----------
+        embeddings
+            They are copied.
+        freeze
+            Whether they shall not be trained.
+        **options
+            As of the class.
+        """
+        rows, dim = embeddings.shape
+        make: Callable[..., Self] = cls  # the constructors of the two have options of their own
+        made = make(rows, dim, dtype=embeddings.dtype, _weight=embeddings.detach(), **options)
+        made.weight.requires_grad_(not freeze)
+        return made
+
+    @classmethod
+    def from_embedding(cls, module: nn.Embedding | nn.EmbeddingBag, **options: Any) -> Self:
+        """A copy of torch's own module, with its rows and options, in two tiers; `options` are the class's own: `fast_rows`, `slow`..."""
+        own = {name: getattr(module, name) for name in cls._torch_options}
+        made = cls.from_pretrained(module.weight, not module.weight.requires_grad, **own, **options)
+        return made.train(module.training)
+
+    def _fill(self, frequencies: torch.Tensor | np.ndarray | None, rows: torch.Tensor | None) -> None:
+        """The first content of a new table: these rows, or drawn ones."""
+        if frequencies is not None:
+            self.order_by(frequencies)
+        if rows is None:
+            self.reset_parameters()
+        else:
+            self.write_rows(rows)
 
     @property
     def tiers(self) -> Layout:
