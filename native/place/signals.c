@@ -10,8 +10,6 @@
 #include "perf_siginfo.h"
 #include "signal_wants.h"
 
-#define TPI_KERNEL_MASK_BYTES 8
-
 /* glibc's sigaction under the name that nobody interposes. */
 extern int __sigaction(int number, const struct sigaction *action, struct sigaction *old);
 
@@ -91,7 +89,7 @@ static void tpi_open_mask(int number, const struct sigaction *wanted, const ucon
     memcpy(&more, &wanted->sa_mask, sizeof more);
     was |= more;
     if ((wanted->sa_flags & SA_NODEFER) == 0) was |= 1ull << (number - 1);
-    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &was, NULL, TPI_KERNEL_MASK_BYTES);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &was, NULL, sizeof was);
 }
 
 static void tpi_hand_on(struct tpi_claim *claim, siginfo_t *info, void *context) {
