@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tierprof.profiler.python_frames import PythonFrame
+from tierprof.profiler.python_frames import PythonFrame, stable_file
 
 _WORD = 2**64 - 1
 _SECRETS = 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3, 0x1D8E4E27C47D124F, 0xEB44ACCAB455D165
@@ -43,7 +43,7 @@ def module_identity(path: str, build_id: bytes) -> Identity:
 def _python_identity(frame: PythonFrame) -> Identity:
     """Of its file the name and that of its folder; how far into the function it is, and where that begins."""
     state: Identity = 0, 0
-    for name in ("/".join(frame.file.split("/")[-2:]), frame.function):
+    for name in (stable_file(frame.file), frame.function):
         state = _add_bytes(state, name.encode("utf-8", "surrogateescape"))
     return _add_word(_add_word(state, (frame.line - frame.first_line) & _WORD), frame.first_line & _WORD)
 

@@ -12,6 +12,8 @@ from typing import NamedTuple
 _GENERATED = re.compile(r"<(frozen |__array_function__ internals|attrs generated )")
 # Up to where a library's own folder, or its only file, begins.
 _LIBRARY = re.compile(r"^.*/(?:site-packages|dist-packages|lib(?:32|64)?/python3(?:\.\d+t?)?(?:/lib-dynload)?)/|^.*/python3\d+\.zip/")
+# torch-geometric writes a module of each convolution to a new temporary file in every run; what is in brackets is the same each time.
+_TEMPORARY = re.compile(r"(?:^|.*/)([^/]+_(?:propagate|edge_updater))_[a-z0-9_]{8}\.py")
 # How the interpreter starts the program's main module.
 _STARTER = re.compile(r"<frozen runpy>|.*/lib(?:32|64)?/python3\.\d+t?/runpy\.py")
 _COMPREHENSION = re.compile(r"\.<locals>\.<(listcomp|setcomp|dictcomp|genexpr)>$")
@@ -34,14 +36,21 @@ class PythonFrame(NamedTuple):
     def short(self) -> str:
         """``lightgcn.py:42 in __init__``; of a comprehension the function that it stands in."""
         function = self.function
+        file = stable_file(self.file).rsplit("/", 1)[-1]
         while _COMPREHENSION.search(function):
             function = _COMPREHENSION.sub("", function)
-        return f"{self.file.rsplit('/', 1)[-1]}:{self.line} in {function.rsplit('.', 1)[-1]}"
+        return f"{file}:{self.line} in {function.rsplit('.', 1)[-1]}"
+
+
+def stable_file(file: str) -> str:
+    """What of a file's name is the same in every run and on every machine: its own name and its folder's; of a generated module its own."""
+    generated = _TEMPORARY.fullmatch(file)
+    return generated.group(1) if generated is not None else "/".join(file.split("/")[-2:])
 
 
 def library_root(file: str) -> str:
     """The folder or file by which a library goes: ``/usr/lib/python3/dist-packages/numpy``; empty for what is no library's."""
-    if _GENERATED.match(file):
+    if _GENERATED.match(file) or _TEMPORARY.fullmatch(file):
         return file
     found = _LIBRARY.match(file)
     return found.group() + file[found.end() :].split("/", 1)[0] if found is not None else ""

@@ -202,6 +202,38 @@ static size_t tpi_tail(void) {
     return at;
 }
 
+static bool tpi_letter_of_tempfile(char letter) {
+    return (letter >= 'a' && letter <= 'z') || (letter >= '0' && letter <= '9') || letter == '_';
+}
+
+/* torch-geometric writes a module of each convolution to a new temporary file in every run:
+ * NAME_propagate_XXXXXXXX.py. How much of its name is the same each time; 0 of any other file. */
+static size_t tpi_generated(const char *name, size_t bytes) {
+    static const char *const ends[] = {"_propagate", "_edge_updater"};
+    enum { RANDOM = 8, TAIL = 1 + RANDOM + 3 };
+    if (bytes <= TAIL || name[bytes - TAIL] != '_' || memcmp(name + bytes - 3, ".py", 3) != 0) return 0;
+    for (size_t i = bytes - TAIL + 1; i < bytes - 3; i++)
+        if (!tpi_letter_of_tempfile(name[i])) return 0;
+    size_t kept = bytes - TAIL;
+    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+        size_t end = strlen(ends[i]);
+        if (kept > end && memcmp(name + kept - end, ends[i], end) == 0) return kept;
+    }
+    return 0;
+}
+
+/* The part of the file's name that a site goes by. */
+static void tpi_hash_file(struct tp_hash128 *identity) {
+    size_t tail = tpi_tail(), name = tail;
+    for (size_t i = tail; i < tpi_names.file_bytes; i++)
+        if (tpi_names.file[i] == '/') name = i + 1;
+    size_t kept = tpi_generated(tpi_names.file + name, tpi_names.file_bytes - name);
+    if (kept > 0)
+        tp_hash128_bytes(identity, tpi_names.file + name, kept);
+    else
+        tp_hash128_bytes(identity, tpi_names.file + tail, tpi_names.file_bytes - tail);
+}
+
 static bool tpi_imports(void) {
     static const char machinery[] = "<frozen importlib";
     return tpi_names.file_bytes >= sizeof machinery - 1 &&
@@ -222,9 +254,8 @@ static enum tp_python_named tpi_look(tp_guard *guard, const struct tp_python_fra
         tpi_text(python, known, function, tpi_names.function, sizeof tpi_names.function);
     tpi_names.first_line = *(const int32_t *)(frame->code + python->at.code_first_line);
     int32_t line = tpi_line_of(python, known, frame, tpi_names.first_line);
-    size_t tail = tpi_tail();
     place->identity = (struct tp_hash128){0, 0};
-    tp_hash128_bytes(&place->identity, tpi_names.file + tail, tpi_names.file_bytes - tail);
+    tpi_hash_file(&place->identity);
     tp_hash128_bytes(&place->identity, tpi_names.function, tpi_names.function_bytes);
     tp_hash128_word(&place->identity, (uint64_t)((int64_t)line - tpi_names.first_line));
     tp_hash128_word(&place->identity, (uint64_t)tpi_names.first_line);

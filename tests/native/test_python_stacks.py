@@ -107,6 +107,30 @@ def test_keys_are_the_same_in_every_run_and_follow_from_the_frames(run_program: 
     assert len(keys[0]) > 40
 
 
+def test_modules_generated_anew_in_every_run_have_the_same_keys(run_program: Callable, read_raw: Callable) -> None:
+    files, keys = [], []
+    for _ in range(2):
+        # GIVEN a program that writes modules to temporary files, as torch-geometric does, and runs them
+        (process,) = read_raw(run_program("python_generated", env={"TIERPROF_SMALL_PERIOD": "0"}).raw)
+        found = [site_of(process, size) for size in (300_001, 300_003)]
+        files.append([site.python[0].file for site in found])
+        # THEN their sites have the same keys, although the files are called something else, and each its own
+        modules = {module.module: module for module in process.meta.modules}
+        for site in found:
+            frames = [
+                (
+                    module_identity(modules[int(frame["module"])].path, bytes.fromhex(modules[int(frame["module"])].build_id)),
+                    int(frame["offset"]),
+                )
+                for frame in site.frames
+            ]
+            assert site_key(frames, site.python) == site.key
+        keys.append([site.key for site in found])
+    assert not set(files[0]) & set(files[1])
+    assert keys[0] == keys[1]
+    assert keys[0][0] != keys[0][1]
+
+
 def test_native_frames_end_at_the_evaluation_loop(run_program: Callable, read_raw: Callable, python: str) -> None:
     (process,) = read_raw(run_program("python_stacks").raw)
     sites = [site for site in process.meta.sites.values() if site.python and site.python[0].function == "plain"]

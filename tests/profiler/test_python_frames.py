@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tierprof.profiler.python_frames import PythonFrame, library_root, own_python_frame, program_roots
+from tierprof.profiler.python_frames import PythonFrame, library_root, own_python_frame, program_roots, stable_file
 
 SITE = "/home/me/venv/lib/python3.12/site-packages"
 OWN = PythonFrame("/home/me/gnn/lightgcn.py", 42, "LightGCN.__init__", 40)
@@ -26,6 +26,7 @@ RUNPY = PythonFrame("<frozen runpy>", 88, "_run_code", 65)
         ("<__array_function__ internals>", "<__array_function__ internals>"),
         ("/home/me/gnn/lightgcn.py", ""),
         ("/home/me/lib/python/lightgcn.py", ""),
+        ("/tmp/ngcf_NGCFConv_propagate_22_suas7.py", "/tmp/ngcf_NGCFConv_propagate_22_suas7.py"),
         ("lightgcn.py", ""),
         ("<string>", ""),
         ("<stdin>", ""),
@@ -33,6 +34,28 @@ RUNPY = PythonFrame("<frozen runpy>", 88, "_run_code", 65)
 )
 def test_a_library_is_known_by_where_it_lies(file: str, root: str) -> None:
     assert library_root(file) == root
+
+
+@pytest.mark.parametrize(
+    ("file", "same"),
+    [
+        ("/home/me/gnn/lightgcn.py", "gnn/lightgcn.py"),
+        ("lightgcn.py", "lightgcn.py"),
+        ("/tmp/torch_geometric.nn.conv.lg_conv_LGConv_propagate_phrcts29.py", "torch_geometric.nn.conv.lg_conv_LGConv_propagate"),
+        ("/scratch/7/gat_conv_GATConv_edge_updater_a_b_c_d_.py", "gat_conv_GATConv_edge_updater"),
+        ("gat_conv_GATConv_edge_updater_abcdefgh.py", "gat_conv_GATConv_edge_updater"),
+        ("/home/me/train_baseline.py", "me/train_baseline.py"),
+        ("/home/me/label_propagate_v2.py", "me/label_propagate_v2.py"),
+        ("/home/me/label_propagate_Baseline.py", "me/label_propagate_Baseline.py"),
+    ],
+)
+def test_a_file_goes_by_what_is_the_same_in_every_run(file: str, same: str) -> None:
+    assert stable_file(file) == same
+
+
+def test_a_generated_module_is_shown_without_its_random_letters() -> None:
+    shown = PythonFrame("/tmp/ngcf_NGCFConv_propagate_22_suas7.py", 162, "propagate", 116).short
+    assert shown == "ngcf_NGCFConv_propagate:162 in propagate"
 
 
 @pytest.mark.parametrize(
