@@ -9,9 +9,10 @@ import numpy as np
 import pyarrow as pa
 
 from tierprof.placer.plan import Plan
+from tierprof.placer.site_key import STEM_FRAMES
 from tierprof.placer.tiers import DEFAULT_HUGE_PAGE_BYTES, KMEM_POLICIES, MAX_WEIGHTS, TierSpec
 
-PLAN_VERSION = 3
+PLAN_VERSION = 4
 RECIPES_VERSION = 1
 EMULATION_PERIOD_NS = 1_000_000  # useful CPU time between two looks at a thread
 
@@ -27,6 +28,7 @@ _TIER = struct.Struct("<32sIIQQddII64s264s")
 _SITE = np.dtype([("hi", "<u8"), ("lo", "<u8"), ("tier", "<u4"), ("flags", "<u4")])
 _MOVE = np.dtype([("site", "<u8", (2,)), ("trigger", "<u8", (2,)), ("at", "<u8"), ("when", "<u4"), ("tier", "<u4")])
 _PART = np.dtype([("site", "<u8", (2,)), ("start", "<u8"), ("end", "<u8"), ("tier", "<u4"), ("pad", "<u4")])
+_STEM = np.dtype([("prefixes", "<u8", (STEM_FRAMES,))])
 _TO_THE_END = 2**64 - 1
 _AT_TIME, _AT_ALLOCATION = 0, 1
 _RECIPES_HEADER = struct.Struct("<8sIIQQ")
@@ -129,12 +131,15 @@ def plan_bytes(plan: Plan, delay_ratios: Mapping[str, float], line_ns: float = 0
     """
     tiers = tier_order(plan)
     numbers = {tier.name: number for number, tier in enumerate(tiers)}
-    sites = np.zeros(len(plan.objects), dtype=_SITE)
-    sites["hi"] = [int(own.site[:16], 16) for own in plan.objects]
-    sites["lo"] = [int(own.site[16:], 16) for own in plan.objects]
-    sites["tier"] = [numbers[own.tier] for own in plan.objects]
-    sites["flags"] = [_SMALL if own.small else 0 for own in plan.objects]
-    sites.sort(order=["hi", "lo"])
+    objects = sorted(plan.objects, key=lambda own: own.site)
+    sites = np.zeros(len(objects), dtype=_SITE)
+    sites["hi"] = [int(own.site[:16], 16) for own in objects]
+    sites["lo"] = [int(own.site[16:], 16) for own in objects]
+    sites["tier"] = [numbers[own.tier] for own in objects]
+    sites["flags"] = [_SMALL if own.small else 0 for own in objects]
+    stems = np.zeros(len(objects), dtype=_STEM)
+    for row, own in enumerate(objects):
+        stems["prefixes"][row, : len(own.stem)] = own.stem
     period_ns = EMULATION_PERIOD_NS if any(tier.kind == "emulated" for tier in tiers) else 0
     moves, parts = _moves(plan, numbers), _parts(plan, numbers)
     counts = (len(tiers), len(sites))
@@ -145,6 +150,7 @@ def plan_bytes(plan: Plan, delay_ratios: Mapping[str, float], line_ns: float = 0
         + sites.tobytes()
         + moves.tobytes()
         + parts.tobytes()
+        + stems.tobytes()
     )
 
 

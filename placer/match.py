@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -18,7 +19,7 @@ from tierprof.placer.calls import call_returns
 from tierprof.placer.libraries import library_paths
 from tierprof.placer.plan import Plan, PlannedObject
 from tierprof.placer.python_code import PythonToday
-from tierprof.placer.site_key import module_identity, site_key
+from tierprof.placer.site_key import module_identity, site_key, site_stem
 from tierprof.profiler.image import Image
 from tierprof.profiler.modules import Images
 from tierprof.profiler.python_frames import PythonFrame
@@ -30,6 +31,7 @@ _FRAME = re.compile(
     r"(?: (?P<function>\S+)\+0x(?P<place>[0-9a-f]+)/0x(?P<size>[0-9a-f]+))?(?: (?P<file>.+):(?P<line>\d+))?"
 )
 _PYTHON_FRAME = re.compile(r"python (?P<file>.+):(?P<line>\d+) (?P<function>\S+) from (?P<first>\d+)(?:: (?P<source>.*))?")
+_BUILD_ID = re.compile(r"(?:[0-9a-f]{2})+")
 # Beyond this function of an interpreter are the Python frames, if they were recorded.
 _LOOP = "_PyEval_EvalFrameDefault"
 
@@ -156,7 +158,14 @@ class _Today:
         return same[0] if len(same) == 1 else None
 
 
-def _key_today(frames: Sequence[StackFrame], today: _Today) -> str | None:
+class _Known(NamedTuple):
+    """How a site is known in a run: by its key, and before that by how its stack begins."""
+
+    key: str
+    stem: tuple[int, ...] = ()
+
+
+def _known_today(frames: Sequence[StackFrame], today: _Today) -> _Known | None:
     """The key that a stack has today; None if a frame of it is not to be found."""
     placed = []
     beyond = []
@@ -176,7 +185,17 @@ def _key_today(frames: Sequence[StackFrame], today: _Today) -> str | None:
         if offset is None:
             return None
         placed.append((module_identity(path, image.build_id if image is not None else b""), offset))
-    return site_key(placed, beyond)
+    return _Known(site_key(placed, beyond), site_stem(placed))
+
+
+def _known_then(own: PlannedObject, frames: Sequence[StackFrame]) -> _Known:
+    """A site as it was when the plan was made; without a stem where files would have to be looked at that are other ones by now."""
+    native = [frame for frame in frames if frame.python is None]
+    beyond = [frame.python for frame in frames if frame.python is not None]
+    if not all(_BUILD_ID.fullmatch(frame.build) for frame in native):
+        return _Known(own.site)
+    placed = [(module_identity(frame.path, bytes.fromhex(frame.build)), frame.offset) for frame in native]
+    return _Known(own.site, site_stem(placed) if site_key(placed, beyond) == own.site else ())
 
 
 def match_plan(plan: Plan, program: Path) -> Match:
@@ -192,20 +211,21 @@ def match_plan(plan: Plan, program: Path) -> Match:
     if not any(own.frames for own in plan.objects):
         return Match(plan)
     today = _Today(Path(os.path.realpath(program)))
-    keys: dict[str, str] = {}
+    sites: dict[str, _Known] = {}
     anew, lost = [], []
     taken = {own.site for own in plan.objects if not own.frames}
     for own in plan.objects:
-        frames = [StackFrame.parse(text) for text in own.frames]
-        key = _key_today([frame for frame in frames if frame is not None], today) if frames and None not in frames else own.site
-        if key is None or key in taken:
+        parsed = [StackFrame.parse(text) for text in own.frames]
+        frames = [frame for frame in parsed if frame is not None]
+        found = _known_today(frames, today) if parsed and None not in parsed else _Known(own.site)
+        if found is None or found.key in taken:
             lost.append(own)
-            key = own.site
-        elif key != own.site:
+            found = _known_then(own, frames)
+        elif found.key != own.site:
             anew.append(own)
-        taken.add(key)
-        keys[own.site] = key
-    return Match(_with_keys(plan, keys), tuple(anew), tuple(lost))
+        taken.add(found.key)
+        sites[own.site] = found
+    return Match(_with_sites(plan, sites), tuple(anew), tuple(lost))
 
 
 def made_without_python(plan: Plan) -> bool:
@@ -215,11 +235,12 @@ def made_without_python(plan: Plan) -> bool:
     return PYTHON not in builds and any(frame is not None and frame.function == _LOOP for frame in frames)
 
 
-def _with_keys(plan: Plan, keys: dict[str, str]) -> Plan:
-    """The plan with other keys, in its moves, too."""
-    objects = tuple(replace(own, site=keys.get(own.site, own.site)) for own in plan.objects)
-    moves = tuple(
-        replace(move, site=keys.get(move.site, move.site), of=None if move.of is None else keys.get(move.of, move.of))
-        for move in plan.moves
-    )
+def _with_sites(plan: Plan, sites: dict[str, _Known]) -> Plan:
+    """The plan with other keys, in its moves, too, and with stems."""
+
+    def key(was: str) -> str:
+        return sites[was].key if was in sites else was
+
+    objects = tuple(replace(own, site=sites[own.site].key, stem=sites[own.site].stem) for own in plan.objects)
+    moves = tuple(replace(move, site=key(move.site), of=None if move.of is None else key(move.of)) for move in plan.moves)
     return replace(plan, objects=objects, moves=moves)

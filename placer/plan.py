@@ -43,6 +43,8 @@ class PlannedObject:
         Its small allocations are placed, too: they get memory of their own.
     parts : tuple of PlannedPart
         Ranges of each of its allocations that go elsewhere; what no part covers goes to `tier`.
+    stem : tuple of int
+        How its call stack begins, as `site_key.site_stem` has it; empty: not known. Reckoned for a run, and no part of the plan's text.
     """
 
     site: str
@@ -54,6 +56,7 @@ class PlannedObject:
     frames: tuple[str, ...] = ()
     small: bool = False
     parts: tuple[PlannedPart, ...] = ()
+    stem: tuple[int, ...] = field(default=(), compare=False)
 
     def effect_outside_s(self, tier: str) -> float:
         """Of its predicted effect, what its ranges outside a tier have; 0 if it is not predicted."""

@@ -1,6 +1,7 @@
 """The key of a site, reckoned as the shim reckons it: native/common/hash.h, and native/shim/{sites,modules,python_code}.c that use it."""
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby, takewhile
 from pathlib import Path
 
 from tierprof.profiler.python_frames import PythonFrame, stable_file
@@ -10,6 +11,7 @@ _SECRETS = 0x8EBC6AF09C88C6E3, 0x589965CC75374CC3, 0x1D8E4E27C47D124F, 0xEB44ACC
 
 Identity = tuple[int, int]  # (hi, lo)
 NOWHERE: Identity = 0, 0  # of code outside any module; its offset is 0
+STEM_FRAMES = 4
 
 
 def _mix(a: int, b: int) -> int:
@@ -48,6 +50,25 @@ def _python_identity(frame: PythonFrame) -> Identity:
     return _add_word(_add_word(state, (frame.line - frame.first_line) & _WORD), frame.first_line & _WORD)
 
 
+def _distinct(frames: Iterable[tuple[Identity, int]]) -> list[tuple[Identity, int]]:
+    """Without frames that are like the one before them."""
+    return [frame for frame, _ in groupby(frames)]
+
+
+def site_stem(frames: Iterable[tuple[Identity, int]]) -> tuple[int, ...]:
+    """How a call stack begins, as the shim knows it again (struct tp_stem of native/common/planfile.h); `frames` as of `site_key`.
+
+    Empty, which is to say not known, if the first frame is in no module.
+    """
+    state: Identity = 0, 0
+    prefixes = []
+    for (high, low), offset in takewhile(lambda frame: frame[0] != NOWHERE, _distinct(frames)[:STEM_FRAMES]):
+        for word in (high, low, offset):
+            state = _add_word(state, word)
+        prefixes.append(state[0])
+    return tuple(prefixes)
+
+
 def site_key(frames: Iterable[tuple[Identity, int]], python: Sequence[PythonFrame] = ()) -> str:
     """The key of a call stack, 32 hexadecimal digits.
 
@@ -59,16 +80,11 @@ def site_key(frames: Iterable[tuple[Identity, int]], python: Sequence[PythonFram
         The Python frames beyond them, innermost first, as the shim writes them.
     """
     state: Identity = 0, 0
-    count = 0
-    before: tuple[Identity, int] | None = None
-    for frame in frames:
-        if frame == before:
-            continue
-        (high, low), offset = before = frame
+    distinct = _distinct(frames)
+    for (high, low), offset in distinct:
         for word in (high, low, offset):
             state = _add_word(state, word)
-        count += 1
-    state = _add_word(state, count)
+    state = _add_word(state, len(distinct))
     for own in python:
         for word in _python_identity(own):
             state = _add_word(state, word)

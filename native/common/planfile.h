@@ -10,10 +10,11 @@
 
 #define TP_PLAN_MAGIC "TPPLAN\0"
 #define TP_RECIPES_MAGIC "TPRECIP"
-#define TP_PLAN_VERSION 3u
-#define TP_PLAN_OLDEST_VERSION 2u /* is read, too: it has no parts */
+#define TP_PLAN_VERSION 4u
+#define TP_PLAN_OLDEST_VERSION 2u /* is read, too: it has no parts, and until 4 there are no stems */
 #define TP_RECIPES_VERSION 1u
 #define TP_PLAN_WEIGHTS 16u
+#define TP_STEM_FRAMES 4u
 #define TP_TIER_NONE UINT32_MAX
 
 enum tp_tier_kind {
@@ -83,8 +84,15 @@ struct tp_plan_part {
 
 #define TP_PLAN_PARTS 65535u /* at most, of all sites */
 
-/* header, n_tiers x tp_plan_tier, n_sites x tp_plan_site, n_moves x tp_plan_move, n_parts x tp_plan_part.
- * Tier 0 is always kind TP_TIER_SYSTEM. 40 bytes. */
+/* How the stack of a site begins: prefixes[i] is a hash over its first i + 1 frames, innermost first, the
+ * upper word that its key has while that is reckoned. It ends with the array, at a 0, or where code is in no
+ * module. All 0: it is not known. 32 bytes. */
+struct tp_stem {
+    uint64_t prefixes[TP_STEM_FRAMES];
+};
+
+/* header, n_tiers x tp_plan_tier, n_sites x tp_plan_site, n_moves x tp_plan_move, n_parts x tp_plan_part,
+ * n_sites x tp_stem. Tier 0 is always kind TP_TIER_SYSTEM. 40 bytes. */
 struct tp_plan_header {
     char magic[8];
     uint32_t version, n_tiers;

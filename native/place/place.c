@@ -91,6 +91,10 @@ bool tp_place_small(void) {
     return tp_place_active() && tpi_plan_places_small(&tpi_place.plan);
 }
 
+const struct tp_stem *tp_place_next_stem(uint32_t *index) {
+    return tp_place_active() ? tpi_plan_next_stem(&tpi_place.plan, index) : NULL;
+}
+
 bool tp_place_small_of(uint64_t key_hi, uint64_t key_lo) {
     return tp_place_active() && tpi_plan_is_small(&tpi_place.plan, key_hi, key_lo);
 }

@@ -32,6 +32,9 @@ bool tp_place_moves(uint64_t key_hi, uint64_t key_lo);
 bool tp_place_small(void);
 bool tp_place_small_of(uint64_t key_hi, uint64_t key_lo);
 
+/* How the stacks of such sites begin, one site a call, from an index of 0; NULL: there is none left. */
+const struct tp_stem *tp_place_next_stem(uint32_t *index);
+
 /* The kind of memory that a tier is; TP_TIER_SYSTEM without a plan. */
 enum tp_tier_kind tp_place_tier_kind(unsigned index);
 

@@ -11,8 +11,10 @@ _Static_assert(sizeof(struct tp_plan_tier) == 408, "the plan's layout is shared 
 _Static_assert(sizeof(struct tp_plan_site) == 24, "the plan's layout is shared with placer/binary.py");
 _Static_assert(sizeof(struct tp_plan_move) == 48, "the plan's layout is shared with placer/binary.py");
 _Static_assert(sizeof(struct tp_plan_part) == 40, "the plan's layout is shared with placer/binary.py");
+_Static_assert(sizeof(struct tp_stem) == 32, "the plan's layout is shared with placer/binary.py");
 
 #define TPI_PART_BYTES 4096u /* a part's ends are multiples of it */
+#define TPI_STEMS_VERSION 4u
 
 static int tpi_compare(const struct tp_plan_site *site, uint64_t key_hi, uint64_t key_lo) {
     if (site->key_hi != key_hi) return site->key_hi < key_hi ? -1 : 1;
@@ -96,15 +98,18 @@ const char *tpi_plan_open(struct tpi_plan *plan, const char *path) {
     const struct tp_plan_site *sites = (const void *)(tiers + header->n_tiers);
     const struct tp_plan_move *moves = (const void *)(sites + header->n_sites);
     const struct tp_plan_part *parts = (const void *)(moves + header->n_moves);
+    const struct tp_stem *stems = (const void *)(parts + header->n_parts);
+    size_t n_stems = header->version >= TPI_STEMS_VERSION ? header->n_sites : 0;
     if (size != sizeof *header + header->n_tiers * sizeof *tiers + header->n_sites * sizeof *sites +
-                    header->n_moves * sizeof *moves + header->n_parts * sizeof *parts)
+                    header->n_moves * sizeof *moves + header->n_parts * sizeof *parts +
+                    n_stems * sizeof *stems)
         return "the plan is cut short";
     if (header->default_tier >= header->n_tiers) return "the default tier is not among its tiers";
     const char *why = tpi_check_tiers(header, tiers);
     if (why == NULL) why = tpi_check_sites(header, sites);
     if (why == NULL) why = tpi_check_moves(header, moves);
     if (why == NULL) why = tpi_check_parts(header, parts);
-    if (why == NULL) *plan = (struct tpi_plan){header, tiers, sites, moves, parts};
+    if (why == NULL) *plan = (struct tpi_plan){header, tiers, sites, moves, parts, n_stems > 0 ? stems : NULL};
     return why;
 }
 
@@ -155,6 +160,16 @@ bool tpi_plan_places_small(const struct tpi_plan *plan) {
     for (uint32_t i = 0; i < plan->header->n_sites; i++)
         if ((plan->sites[i].flags & TP_PLAN_SITE_SMALL) != 0) return true;
     return false;
+}
+
+const struct tp_stem *tpi_plan_next_stem(const struct tpi_plan *plan, uint32_t *index) {
+    static const struct tp_stem unknown;
+    while (*index < plan->header->n_sites) {
+        uint32_t i = (*index)++;
+        if ((plan->sites[i].flags & TP_PLAN_SITE_SMALL) != 0)
+            return plan->stems != NULL ? &plan->stems[i] : &unknown;
+    }
+    return NULL;
 }
 
 bool tpi_plan_is_small(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo) {

@@ -13,6 +13,7 @@ struct tpi_plan {
     const struct tp_plan_site *sites; /* sorted by key */
     const struct tp_plan_move *moves;
     const struct tp_plan_part *parts; /* sorted by key and start */
+    const struct tp_stem *stems;      /* of the sites; NULL: the plan has none */
 };
 
 /* Maps and checks the file. NULL, or in words why there is no plan now. */
@@ -24,6 +25,9 @@ unsigned tpi_plan_tier_of(const struct tpi_plan *plan, uint64_t key_hi, uint64_t
 /* Does the plan place small objects of any site, or of this one? */
 bool tpi_plan_places_small(const struct tpi_plan *plan);
 bool tpi_plan_is_small(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo);
+
+/* The stem of the next site whose small objects are placed, from an index of 0; NULL: there is none left. */
+const struct tp_stem *tpi_plan_next_stem(const struct tpi_plan *plan, uint32_t *index);
 
 /* The site's parts: the number of the first of them, and how many; 0: it has none. */
 unsigned tpi_plan_parts_of(const struct tpi_plan *plan, uint64_t key_hi, uint64_t key_lo, unsigned *first);

@@ -25,6 +25,7 @@
 #include "sites.h"
 #include "small.h"
 #include "stack.h"
+#include "stems.h"
 #include "stream.h"
 #include "track.h"
 #include "track_small.h"
@@ -100,7 +101,7 @@ static void tpi_fork_prepare(void) {
     tp_guard guard;
     if (!tp_guard_enter(&guard)) return; /* a signal handler forks inside the shim: as a raw clone does */
     tp_move_fork_prepare(&guard);
-    tp_sites_fork_prepare(&guard);
+    tp_sites_lock(&guard);
     tp_slabs_fork_prepare(&guard);
     tp_place_fork_prepare();
     tp_maps_fork_prepare(&guard);
@@ -121,7 +122,7 @@ static void tpi_fork_parent(void) {
     tp_maps_fork_parent(&guard);
     tp_place_fork_parent();
     tp_slabs_fork_parent(&guard);
-    tp_sites_fork_parent(&guard);
+    tp_sites_unlock(&guard);
     tp_move_fork_parent(&guard);
     tp_guard_leave(&guard);
 }
@@ -226,6 +227,7 @@ static __attribute__((constructor(101))) void tpi_construct(void) {
     if (!tp_guard_enter(&guard)) return;
     if (tp_process_ready(&guard)) {
         tp_place_start(tp_counters);
+        tp_stems_start(&guard);
         if (tp_place_small()) tp_process_look_at_small();
         tp_sites_forget(&guard); /* those seen before had no plan */
         if (!tpi_recording) tp_plain_limit = tp_place_plain_bytes();

@@ -15,6 +15,7 @@
 #include "pools.h"
 #include "python_code.h"
 #include "slabs.h"
+#include "stems.h"
 
 enum {
     TPI_FIRST_CAPACITY = 4096,
@@ -39,6 +40,7 @@ struct tpi_stack_table {
 struct tpi_key_entry {
     struct tp_hash128 key; /* 0, 0: free */
     struct tp_site site;
+    struct tp_stem stem;
 };
 
 static tp_lock tpi_lock = TP_LOCK_INIT;
@@ -137,6 +139,7 @@ struct tpi_named_stack {
     bool truncated, pool; /* a pool's stack is that of the pool alone */
     enum tp_allocator allocator;
     struct tp_hash128 key;
+    struct tp_stem stem;
 };
 
 static void tpi_append(struct tpi_named_stack *stack, uint32_t module, uint64_t offset,
@@ -149,6 +152,9 @@ static void tpi_append(struct tpi_named_stack *stack, uint32_t module, uint64_t 
     tp_hash128_word(&stack->key, identity.hi);
     tp_hash128_word(&stack->key, identity.lo);
     tp_hash128_word(&stack->key, offset);
+    unsigned n = stack->n_frames;
+    bool stems = n == 1 || (n <= TP_STEM_FRAMES && stack->stem.prefixes[n - 2] != 0);
+    if (stems && module != TP_MODULE_NONE) stack->stem.prefixes[n - 1] = stack->key.hi;
 }
 
 static bool tpi_is_pool(const struct tp_backtrace *backtrace, const struct tp_object *objects) {
@@ -180,6 +186,7 @@ static void tpi_name_stack(tp_guard *guard, const struct tp_backtrace *backtrace
     const struct tp_module *module = NULL;
     const struct tp_hash128 nowhere = {0, 0};
     stack->n_frames = stack->n_lines = 0;
+    stack->stem = (struct tp_stem){{0}};
     stack->key = nowhere;
     stack->allocator = tp_allocator_of(backtrace, objects);
     stack->pool = stack->allocator != TP_ALLOCATOR_NONE || tpi_is_pool(backtrace, objects);
@@ -219,10 +226,13 @@ static void tpi_write_site(tp_guard *guard, const struct tp_site *site, const st
 
 /* Small objects that the plan places outside the system's memory, or moves, have a pool from the start; what
  * was switched on stays on, in a forked child and under another number, too. */
-static uint16_t tpi_pool_of(tp_guard *guard, struct tp_hash128 key, const struct tp_site *site) {
+static uint16_t tpi_pool_of(tp_guard *guard, const struct tpi_named_stack *stack,
+                            const struct tp_site *site) {
+    struct tp_hash128 key = stack->key;
     if (!tp_slabs_on) return 0;
     bool planned = tp_place_small_of(key.hi, key.lo) && (site->tier != 0 || site->moves);
     if (!planned && tp_slabs_find_pool(guard, key) == 0) return 0;
+    tp_stems_add(&stack->stem);
     return (uint16_t)tp_slabs_pool(guard, key, site->number, site->tier);
 }
 
@@ -236,14 +246,13 @@ static struct tp_site tpi_number(tp_guard *guard, const struct tpi_named_stack *
     if (entry == NULL) return site;
     bool known = (entry->key.hi | entry->key.lo) != 0;
     site.number = known ? entry->site.number : tpi_next_number++;
-    site.pool = tpi_pool_of(guard, stack->key, &site);
+    site.pool = tpi_pool_of(guard, stack, &site);
     bool was_told = known && entry->site.told;
     site.told = was_told || told || site.pool != 0;
     if (site.told && (!was_told || entry->site.tier != site.tier || entry->site.named != site.named))
         tpi_write_site(guard, &site, stack);
     tpi_count += !known;
-    entry->key = stack->key;
-    entry->site = site;
+    *entry = (struct tpi_key_entry){stack->key, site, stack->stem};
     return site;
 }
 
@@ -328,6 +337,7 @@ uint32_t tp_sites_set_tier(tp_guard *guard, uint64_t key_hi, uint64_t key_lo, un
 void tp_sites_forget(tp_guard *guard) {
     tp_guard_lock(guard, &tpi_lock);
     tpi_forget_stacks();
+    tp_stems_forget();
     tp_modules_forget();
     tp_python_code_forget();
     tp_guard_unlock(guard, &tpi_lock);
@@ -343,6 +353,7 @@ bool tp_site_switch_on(tp_guard *guard, uint32_t number) {
         if ((entry->key.hi | entry->key.lo) == 0 || entry->site.number != number) continue;
         entry->site.pool = (uint16_t)tp_slabs_pool(guard, entry->key, number, entry->site.tier);
         on = entry->site.pool != 0;
+        if (on) tp_stems_add(&entry->stem);
         if (!on) __atomic_store_n(&full, true, __ATOMIC_RELAXED);
     }
     if (on) tpi_forget_stacks();
@@ -350,10 +361,10 @@ bool tp_site_switch_on(tp_guard *guard, uint32_t number) {
     return on;
 }
 
-void tp_sites_fork_prepare(tp_guard *guard) {
+void tp_sites_lock(tp_guard *guard) {
     tp_guard_lock(guard, &tpi_lock);
 }
-void tp_sites_fork_parent(tp_guard *guard) {
+void tp_sites_unlock(tp_guard *guard) {
     tp_guard_unlock(guard, &tpi_lock);
 }
 

@@ -32,8 +32,10 @@ uint32_t tp_sites_set_tier(tp_guard *guard, uint64_t key_hi, uint64_t key_lo, un
 /* Stacks are looked at anew: after an unloading, or when the plan has been read. Keys keep their numbers. */
 void tp_sites_forget(tp_guard *guard);
 
-void tp_sites_fork_prepare(tp_guard *guard);
-void tp_sites_fork_parent(tp_guard *guard);
+/* For what is told of sites and modules elsewhere, and across a fork. */
+void tp_sites_lock(tp_guard *guard);
+void tp_sites_unlock(tp_guard *guard);
+
 void tp_sites_fork_child(void); /* its own file knows no site yet */
 
 #endif

@@ -18,6 +18,16 @@ static __attribute__((noinline)) struct tp_context *tpi_learn(struct tp_thread *
     return context;
 }
 
+/* Is the site off for certain? */
+static bool tpi_off(struct tp_thread *self, const uintptr_t *hook) {
+    enum tp_verdict verdict = tp_stems_ask(self, hook);
+    if (__builtin_expect(verdict != TP_VERDICT_UNKNOWN, 1)) return verdict == TP_VERDICT_OFF;
+    tp_guard guard = {self, errno};
+    if (tp_process_ready(&guard)) tp_stems_learn(&guard, hook);
+    errno = guard.saved_errno;
+    return tp_stems_ask(self, hook) == TP_VERDICT_OFF;
+}
+
 static __attribute__((noinline)) struct tp_bin *tpi_new_bin(struct tp_thread *self, const uint16_t *bins,
                                                             unsigned class) {
     tp_guard guard = {self, errno};
@@ -34,6 +44,7 @@ static __attribute__((noinline)) void *tpi_refill(struct tp_thread *self, struct
 }
 
 static inline void *tpi_take(struct tp_thread *self, unsigned class, size_t size, const uintptr_t *hook) {
+    if (tpi_off(self, hook)) return NULL;
     struct tp_context *context = tp_context_certain(self, hook);
     if (context == NULL && (context = tpi_learn(self, hook)) == NULL) return NULL;
     if (context->bins == NULL) return NULL;

@@ -7,6 +7,7 @@
 #include "cache.h"
 #include "context.h"
 #include "pagemap.h"
+#include "stems.h"
 #include "track.h"
 
 /* An object from the slabs of the site that the hook was called at; NULL: the site is not on, or there is no
@@ -18,13 +19,16 @@ void *tp_small_allocate(size_t size, size_t align, const uintptr_t *hook);
 extern size_t tp_small_limit;
 
 /* The same in a few instructions, if the call path is known and the thread has such an object. *off: the site
- * is not on. */
+ * is not on, which is mostly told without a look at the path as a whole. */
 static inline __attribute__((always_inline)) void *tp_small_allocate_fast(size_t size, const uintptr_t *hook,
                                                                           bool *off) {
     struct tp_thread *self = &tp_self;
     void *object = NULL;
     *off = false;
     if (__builtin_expect(self->depth != 0, 0)) return NULL;
+    enum tp_verdict verdict = tp_stems_ask(self, hook);
+    *off = verdict == TP_VERDICT_OFF;
+    if (verdict != TP_VERDICT_MAY) return NULL;
     self->depth = 1;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     const struct tp_context *context = tp_context_likely(self, hook);

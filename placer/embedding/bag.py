@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from tierprof.placer.embedding.rows import can_say_rows
 from tierprof.placer.embedding.table import TieredTable, layout_of
 from tierprof.placer.tiers import TierSpec
 
@@ -67,12 +68,16 @@ class TieredEmbeddingBag(TieredTable):
         with torch._C.DisableTorchFunctionSubclass():
             # Where gradients of a row are summed, torch sorts all indices, and the order of the sums depends on how they compare. Sparse
             # gradients are not summed here, and the gradient of a maximum is added up in the order of the bags.
-            if self.place is not None and not self.sparse and self.mode != "max" and rows.numel() > 0:
-                result = self._bags_of_distinct(rows, offsets, per_sample_weights)
-            else:
-                result = self._bags(
-                    self.places_of(rows).to(rows.dtype), self.weight, self._padding_place, self.max_norm, offsets, per_sample_weights
-                )
+            place = self._buffers["place"]
+            if not self.sparse and self.mode != "max" and place is not None and rows.numel() > 0:
+                return self._looked_up(rows, self._bags_of_distinct(rows, offsets, per_sample_weights))
+            places = self.places_of(rows).to(rows.dtype)
+            result = self._bags(places, self._parameters["weight"], self._padding_place, self.max_norm, offsets, per_sample_weights)
+        # The gradient of weights is a product with rows, which are looked up again for it, by their places.
+        weighted = per_sample_weights is not None and per_sample_weights.requires_grad
+        plain = self.sparse and place is not None and self.padding_idx is None and not weighted and rows.dtype is torch.int64
+        if plain and can_say_rows():
+            return self._said_rows(rows, places, result)
         return self._looked_up(rows, result)
 
     def _bags_of_distinct(self, rows: torch.Tensor, offsets: torch.Tensor | None, per_sample_weights: torch.Tensor | None) -> torch.Tensor:

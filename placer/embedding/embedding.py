@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from tierprof.placer.embedding.once import FetchOnce
+from tierprof.placer.embedding.rows import can_say_rows
 from tierprof.placer.embedding.table import TieredTable, layout_of
 from tierprof.placer.tiers import TierSpec
 
@@ -72,6 +73,14 @@ class TieredEmbedding(TieredTable):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """The caller's rows, rows.shape + (embedding_dim,)."""
+        # What a lookup runs through is kept short: beside megabytes that are copied, each line of it is run from cold caches.
+        if self.sparse and self.padding_idx is None and self.max_norm is None and not self.fetch_once:
+            place = self._buffers["place"]
+            if place is not None and torch.is_grad_enabled() and can_say_rows():
+                places = torch.index_select(place, 0, rows if rows.dim() == 1 else rows.reshape(-1)).long().view(rows.shape)
+                with torch._C.DisableTorchFunctionSubclass():
+                    result = torch.embedding(self._parameters["weight"], places, -1, self.scale_grad_by_freq, True)
+                return self._said_rows(rows, places, result)
         places, weight, padding = self.places_of(rows), self._parameters["weight"], self._padding_place
         padding = -1 if padding is None else padding
         # The parameter's own handling of torch functions is for what makes tensors like it, and costs some microseconds.

@@ -7,6 +7,9 @@ import torch
 
 from tierprof.base.errors import EmbeddingError
 
+# What others have asked to be done with tensors that are kept for backward; None where this torch does not tell.
+_HOOKS_IN_FORCE: Callable[[bool], object] | None = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+
 
 class Moves:
     """How often rows of a table have changed places."""
@@ -24,6 +27,21 @@ class Moves:
                 raise EmbeddingError("a tiered table", why, "rerank, or take the next batch, after backward")
 
         return check
+
+
+def can_say_rows() -> bool:
+    """Whether `say_rows` will do: nobody copies, or makes anew, what a lookup keeps for backward."""
+    return _HOOKS_IN_FORCE is not None and _HOOKS_IN_FORCE(True) is None and not torch.compiler.is_compiling()
+
+
+def say_rows(rows: torch.Tensor, places: torch.Tensor) -> None:
+    """After the lookup of the caller's `rows` at `places`: let the indices of its sparse gradient be these, and not their places.
+
+    torch makes them of the places, which it has kept for backward, and reads nothing else there. They are the lookup's own, of 64 bits, and
+    are written without torch's taking them for changed. Where this will not do (`can_say_rows`), and where the gradient leaves a row out,
+    `relabel` does it afterwards, for more time.
+    """
+    places.data.copy_(rows)
 
 
 def relabel(

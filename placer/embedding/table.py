@@ -15,7 +15,7 @@ from tierprof.placer.embedding.counts import LookupCounts
 from tierprof.placer.embedding.memory import Layout
 from tierprof.placer.embedding.parameter import TieredParameter
 from tierprof.placer.embedding.rerank import RerankReport, crossing_rows
-from tierprof.placer.embedding.rows import Moves, relabel, rows_like, swap_dense
+from tierprof.placer.embedding.rows import Moves, relabel, rows_like, say_rows, swap_dense
 from tierprof.placer.tiers import TierSpec, parse_tier
 
 # Rows are copied in pieces of this size, so that a copy needs no room beside its target.
@@ -312,11 +312,24 @@ class TieredTable(nn.Module):
         if not self.sparse:
             result.register_hook(self._moves.guard())
         elif self._buffers["place"] is not None:
-            if not self._optimizers:
-                why = "the optimizer is not known, and would not find the rows of a sparse gradient"
-                raise EmbeddingError("a tiered table cannot be trained", why, "call attach_optimizer(optimizer, model) first")
+            self._check_trained()
             node.register_hook(partial(relabel, rows, rows._version, self.padding_idx, in_place))
         return result
+
+    def _said_rows(self, rows: torch.Tensor, places: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
+        """The same for sparse gradients in little time, where `can_say_rows`: `places` are of 64 bits, and nobody else's."""
+        if result.grad_fn is not None:
+            self._check_trained()
+            say_rows(rows, places)
+        counts = self.counts
+        if counts.every:
+            counts.note(rows)
+        return result
+
+    def _check_trained(self) -> None:
+        if not self._optimizers:
+            why = "the optimizer is not known, and would not find the rows of a sparse gradient"
+            raise EmbeddingError("a tiered table cannot be trained", why, "call attach_optimizer(optimizer, model) first")
 
     # -- torch's own ways to copy and convert a module
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from tierprof.placer.binary import plan_bytes
 from tierprof.placer.plan import Plan, PlannedObject
+from tierprof.placer.site_key import NOWHERE, module_identity, site_stem
 from tierprof.placer.tiers import TierSpec
 
 CompileProgram = Callable[..., Path]
@@ -29,6 +31,7 @@ LEAST_CHUNK, MOST_CHUNK = 64 * 1024, 2 * MIB
 NODES, NODE_BYTES = 50000, 48
 VERTICES, VERTEX_BYTES = 20000, 24
 TWINS = 1000
+KEPT, DEPTHS = 50000, 400  # of small_stems.c
 SLOTS = 64
 #: Every small allocation is a sample, and the first one of a site switches it on.
 ON = {"TIERPROF_SMALL_PERIOD": "1", "TIERPROF_SMALL_SITE": "1"}
@@ -205,6 +208,82 @@ def test_a_call_path_is_unwound_once(compile_program: CompileProgram, run_shim: 
     # THEN there are as many unwindings as paths, not as allocations
     assert process.counters["tracked_allocations"] == 2 * TWINS
     assert process.counters["context_misses"] == process.counters["context_keys"] <= 4
+
+
+def stem_of(process: Any, site: Any) -> tuple[int, ...]:
+    """How a recorded site's stack begins, as a plan tells the shim."""
+    modules = {module.module: module_identity(module.path, bytes.fromhex(module.build_id)) for module in process.meta.modules}
+    return site_stem([(modules.get(int(frame["module"]), NOWHERE), int(frame["offset"])) for frame in site.frames])
+
+
+def with_stems(process: Any, plan: Plan) -> Plan:
+    """The plan as a run has it that knows how its sites' stacks begin."""
+    stems = {site.key: stem_of(process, site) for site in process.meta.sites.values()}
+    return replace(plan, objects=tuple(replace(own, stem=stems[own.site]) for own in plan.objects))
+
+
+FRAMES = pytest.mark.parametrize("options", [(), ("-fno-omit-frame-pointer",)], ids=["stack pointer", "frame pointer"])
+
+
+@FRAMES
+def test_call_paths_that_begin_otherwise_are_not_looked_at(
+    options: tuple[str, ...], compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw
+) -> None:
+    # GIVEN a program with one site of blocks that it keeps, and 800 other call paths that begin otherwise
+    program = compile_program("small_stems", *options)
+    # WHEN the site is switched on by its first sample, of which there are 49 in the mean
+    raw, completed = run_shim(program, env={"TIERPROF_SMALL_PERIOD": "65536", "TIERPROF_SMALL_SITE": "1"})
+    # THEN it has its blocks from then on, and of the others only those few were looked at that are samples
+    [process] = read_raw(raw)
+    assert (completed.returncode, completed.stdout) == (0, b"159600\n")
+    assert max(count for count, _ in totals(process.records).values()) > KEPT / 2
+    assert process.counters["context_misses"] < DEPTHS / 4
+
+
+@FRAMES
+@pytest.mark.parametrize("far", [False, True])
+def test_a_plan_tells_how_its_stacks_begin(
+    options: tuple[str, ...], far: bool, compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw, tmp_path: Path
+) -> None:
+    # GIVEN a plan that names the kept blocks, and says how the stack of their site begins
+    program = compile_program("small_stems", *options)
+    [recorded] = read_raw(run_shim(program, env={"TIERPROF_SMALL_PERIOD": "65536", "TIERPROF_SMALL_SITE": "262144"}).raw)
+    folder = tmp_path / "memory"
+    folder.mkdir()
+    plan = with_stems(recorded, sites_planned(recorded, TierSpec("slow", "pmem", folder=folder)))
+    assert [len(own.stem) for own in plan.objects] == [4]
+    # WHEN the program runs under it, without samples; and so that 400 more call paths begin as that one does
+    file = tmp_path / "plan.bin"
+    file.write_bytes(plan_bytes(plan, {}))
+    raw, completed = run_shim(program, *(["far"] if far else []), env={"TIERPROF_PLAN": str(file), "TIERPROF_SMALL_PERIOD": "0"})
+    # THEN exactly the kept blocks are in the tier, and only paths that begin so are looked at
+    [process] = read_raw(raw)
+    assert completed.returncode == 0
+    assert list(totals(process.records).values()) == [(KEPT, KEPT * 64)]
+    assert (process.counters["context_misses"] > DEPTHS) == far
+    assert far or process.counters["context_misses"] < 8
+
+
+def test_a_library_in_the_place_of_another_is_looked_at_anew(
+    compile_program: CompileProgram, run_shim: RunShim, read_raw: ReadRaw, tmp_path: Path
+) -> None:
+    # GIVEN two builds of a library that differ by their build-ids alone, and a plan that names the small objects of the second
+    libraries = [compile_program("plugin", "-shared", "-fPIC", f"-Wl,--build-id=0x{digit * 40}") for digit in "12"]
+    program = compile_program("small_plugins", "-ldl")
+    [recorded] = read_raw(run_shim(program, *map(str, libraries), env=ON).raw)
+    paths = {module.module: (module.path, module.start) for module in recorded.meta.modules}
+    planned = sites_planned(recorded, TierSpec("slow", "pmem", folder=tmp_path))
+    ours = [site.key for site in recorded.meta.sites.values() if paths.get(int(site.frames["module"][0]), ("",))[0] == str(libraries[1])]
+    plan = replace(planned, objects=tuple(own for own in planned.objects if own.site in ours))
+    # WHEN both allocate five times, the second where the first was
+    file = tmp_path / "plan.bin"
+    file.write_bytes(plan_bytes(with_stems(recorded, plan), {}))
+    raw, completed = run_shim(program, *map(str, libraries), env={"TIERPROF_PLAN": str(file), "TIERPROF_SMALL_PERIOD": "0"})
+    # THEN all blocks of the second are in the tier
+    [process] = read_raw(raw)
+    assert completed.returncode == 0
+    assert len({start for path, start in paths.values() if path in map(str, libraries)}) == 1
+    assert list(totals(process.records).values()) == [(100, 6400)]
 
 
 slots = st.integers(0, SLOTS - 1)

@@ -12,7 +12,7 @@ from tierprof.placer.binary import EMULATION_PERIOD_NS, plan_bytes, recipes_byte
 from tierprof.placer.plan import Plan, PlannedObject
 from tierprof.placer.tiers import TierSpec, parse_tier
 
-HEADER_BYTES, TIER_BYTES, SITE_BYTES = 40, 408, 24
+HEADER_BYTES, TIER_BYTES, SITE_BYTES, STEM_BYTES = 40, 408, 24, 32
 
 
 def test_the_plans_layout() -> None:
@@ -23,12 +23,12 @@ def test_the_plans_layout() -> None:
         TierSpec("slow", "emulated", factor=2.5),
         TierSpec("ram"),
     )
-    plan = Plan(tiers, "slow", (PlannedObject(high, "ram"), PlannedObject(low, "pm")))
+    plan = Plan(tiers, "slow", (PlannedObject(high, "ram", stem=(7, 8)), PlannedObject(low, "pm", stem=(3, 4, 5, 6))))
     # WHEN it is written
     data = plan_bytes(plan, {"slow": 1.5})
     # THEN DRAM is tier 0, tiers refer to each other by number, and sites are sorted
-    assert len(data) == HEADER_BYTES + 3 * TIER_BYTES + 2 * SITE_BYTES
-    assert struct.unpack_from("<8sIIIIQII", data) == (b"TPPLAN\0\0", 3, 3, 2, 2, EMULATION_PERIOD_NS, 0, 0)
+    assert len(data) == HEADER_BYTES + 3 * TIER_BYTES + 2 * SITE_BYTES + 2 * STEM_BYTES
+    assert struct.unpack_from("<8sIIIIQII", data) == (b"TPPLAN\0\0", 4, 3, 2, 2, EMULATION_PERIOD_NS, 0, 0)
     found = [struct.unpack_from("<32sIIQQddII64s264s", data, HEADER_BYTES + TIER_BYTES * number) for number in range(3)]
     assert [(one[0].rstrip(b"\0"), one[1], one[2], one[3], one[5], one[10].rstrip(b"\0")) for one in found] == [
         (b"ram", 0, 2**32 - 1, 2**64 - 1, 0.0, b""),
@@ -37,6 +37,8 @@ def test_the_plans_layout() -> None:
     ]
     sites = [struct.unpack_from("<QQII", data, HEADER_BYTES + 3 * TIER_BYTES + SITE_BYTES * number) for number in range(2)]
     assert sites == [(1, 2, 1, 0), (2**64 - 1, 2**64 - 1, 0, 0)]
+    # AND so are their stems
+    assert struct.unpack("<8Q", data[-2 * STEM_BYTES :]) == (3, 4, 5, 6, 7, 8, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ def test_a_plan_from_before_there_were_parts_is_read(
     (key,) = sites_of(program, str(SIZE))
     data = bytearray(plan_bytes(Plan((TierSpec("dram"), tier_of("pmem")), "dram", (PlannedObject(key, "slow"),)), {}))
     data[8:12] = (2).to_bytes(4, "little")
+    del data[-32:]  # the site's stem
     (tmp_path / "old.bin").write_bytes(data)
     run = run_shim(program, str(SIZE), env={"TIERPROF_PLAN": str(tmp_path / "old.bin")})
     assert runs_of(run.completed.stdout.decode()) == [(0, 4096, "file")]

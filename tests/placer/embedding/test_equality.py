@@ -173,6 +173,43 @@ def test_a_new_table_has_the_rows_that_torch_would_draw() -> None:
     assert same_bits(plain.weight, tiered.state_dict()["weight"])
 
 
+def _copy_of(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.clone()
+
+
+@pytest.mark.parametrize("way", ["as it is", "kept copied", "checkpointed"])
+@pytest.mark.parametrize("kind", [TieredEmbedding, TieredEmbeddingBag])
+def test_sparse_gradients_are_torch_s_whatever_is_done_with_what_backward_needs(kind: type, way: str) -> None:
+    # GIVEN a table whose rows are scattered, and torch's own
+    plain = (nn.Embedding if kind is TieredEmbedding else nn.EmbeddingBag)(50, 8, sparse=True)
+    frequencies = np.random.default_rng(0).permutation(50)
+    tiered = kind.from_embedding(plain, fast_rows=10, slow="dram", frequencies=frequencies)
+    attach_optimizer(torch.optim.SGD(tiered.parameters()), tiered)
+    rows = torch.tensor([[3, 3, 49], [0, 7, 3]])
+    for module in (plain, tiered):
+        # WHEN what forward keeps for backward is left alone, copied at once, or made anew when it is needed
+        if way == "checkpointed":
+            result = torch.utils.checkpoint.checkpoint(module, rows, use_reentrant=False)
+        elif way == "kept copied":
+            with torch.autograd.graph.saved_tensors_hooks(_copy_of, _copy_of):
+                result = module(rows)
+        else:
+            result = module(rows)
+        (result * result).sum().backward()
+    # THEN the gradient is that of torch's rows, entry by entry
+    assert same_bits(plain.weight.grad, tiered.weight.grad)
+
+
+def test_a_batch_that_is_overwritten_before_backward_has_the_gradient_of_what_it_was(tmp_path: Path) -> None:
+    _, tiered = twins(20, 4, tmp_path, sparse=True)
+    attach_optimizer(torch.optim.SGD(tiered.parameters()), tiered)
+    batch = torch.tensor([5, 7, 5])
+    result = tiered(batch)
+    batch.fill_(1)
+    result.sum().backward()
+    assert tiered.weight.grad._indices().tolist() == [[5, 7, 5]]
+
+
 def test_a_sparse_gradient_under_an_optimizer_that_is_not_known_is_refused() -> None:
     # The indices of such a gradient are the caller's rows, and only an attached optimizer is given the places.
     table = TieredEmbedding(5, 2, sparse=True, fast_rows=2, slow="dram", frequencies=np.arange(5))
