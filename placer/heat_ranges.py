@@ -18,18 +18,36 @@ _PRICES = 32  # of each kind
 
 
 class Heat(NamedTuple):
-    """How an object's heat lies in it; of all its allocations, which are equally large, together."""
+    """How an object's heat lies in its allocations; of all of them together, by how far a block is from an allocation's start.
 
-    size_bytes: int  # of one allocation
+    Bytes are those of one allocation where all are equally large, and else of so many of each size as live at once at most.
+    """
+
+    size_bytes: int  # of the largest allocation
     block_bytes: int
     chosen_by: NDArray[np.float64]  # (blocks,) share of its heat: by these ranges are chosen
     judged_by: NDArray[np.float64]  # (blocks,) the same by other samples, where they are few: by these a choice is told what it is worth
     of: str = "waiting"  # what was counted
+    sizes: tuple[tuple[int, int], ...] = ()  # where they differ: each size, and how many allocations of it live at once at most
+
+    @property
+    def whole_bytes(self) -> int:
+        """Bytes of all blocks."""
+        return sum(size * count for size, count in self.sizes) or self.size_bytes
 
     def bytes(self) -> NDArray[np.int64]:
-        """(blocks,) bytes of each block; the last one may be cut short."""
+        """(blocks,) bytes of each block; the last one of an allocation may be cut short."""
         starts = np.arange(len(self.chosen_by), dtype=np.int64) * self.block_bytes
-        return np.minimum(self.block_bytes, self.size_bytes - starts)
+        sizes = self.sizes or ((self.size_bytes, 1),)
+        return sum((count * np.clip(size - starts, 0, self.block_bytes) for size, count in sizes), np.zeros_like(starts))
+
+    def live_bytes(self, rows: NDArray[np.int64], part_bytes: int) -> NDArray[np.int64]:
+        """(moments,) bytes of a part of `part_bytes`, at most, where so many bytes (moments,) of the object live."""
+        return np.minimum(rows, part_bytes) if self.sizes else rows // self.size_bytes * part_bytes
+
+    def room_bytes(self, rows: NDArray[np.int64], left_bytes: NDArray[np.int64] | int) -> int:
+        """How large a part may be for `left_bytes` (moments,) where so many bytes of the object live, which is more than none."""
+        return int(np.min(left_bytes) if self.sizes else np.min(left_bytes * self.size_bytes // rows))
 
 
 Ranges = tuple[tuple[int, int], ...]  # of blocks, in order: the first, and the first one behind
@@ -101,7 +119,7 @@ def priced_ranges(heat: Heat, most: int) -> list[Ranges]:
 
 
 def ranges_within(heat: Heat, room_bytes: int, choices: Sequence[Ranges]) -> Ranges:
-    """Of `priced_ranges`, what holds most of the heat in at most `room_bytes` of each allocation; the larger ones cut down to that."""
+    """Of `priced_ranges`, what holds most of the heat in at most `room_bytes`; the larger ones cut down to that."""
     weight, size = heat.chosen_by, heat.bytes()
     fitting = (own if bytes_of(own, size) <= room_bytes else _cut(own, weight, size, room_bytes) for own in choices)
     return max(fitting, key=lambda own: share_of(own, weight), default=())

@@ -30,7 +30,7 @@ class Way(NamedTuple):
     """One way to split an object."""
 
     ranges: Ranges  # of blocks, in fast memory
-    fast_bytes: int  # of each allocation
+    fast_bytes: int  # as of `Heat.bytes`
     share: float  # of the object's value that is in them
     blocks_share: float  # that its hottest single blocks of as many bytes would have
 
@@ -57,9 +57,9 @@ class _Options:
         self._known: set[tuple[int, Ranges]] = set()
 
     def add(self, own: Splittable, room_bytes: int) -> None:
-        """Seek a way to split an object with so many bytes of each allocation in fast memory."""
+        """Seek a way to split an object with so many bytes, as of `Heat.bytes`, in fast memory."""
         heat = own.heat
-        found = ranges_within(heat, min(room_bytes, heat.size_bytes - 1), self._choices[own.place])
+        found = ranges_within(heat, min(room_bytes, heat.whole_bytes - 1), self._choices[own.place])
         ranges = tuple(blocks for blocks in found if share_of((blocks,), heat.chosen_by) >= LEAST_RANGE)
         if ranges and (own.place, ranges) not in self._known:
             self._known.add((own.place, ranges))
@@ -68,8 +68,8 @@ class _Options:
             self.ways.append((own, way))
 
     def live_bytes(self, own: Splittable, way: Way) -> NDArray[np.int64]:
-        """(moments,) of a way: each live allocation has as much of it, since all are of one size."""
-        return self.rows[:, own.place] // own.heat.size_bytes * way.fast_bytes
+        """(moments,) of a way."""
+        return own.heat.live_bytes(self.rows[:, own.place], way.fast_bytes)
 
     def pack(self) -> tuple[NDArray[np.bool_], list[tuple[Splittable, Way]], bool]:
         """The best choice: whole objects (n,), ways, and whether it is known to be the best."""
@@ -97,7 +97,7 @@ def pack_split(values: NDArray[np.float64], rows: NDArray[np.int64], budget_byte
     budget_bytes
         Fast memory.
     able
-        Objects that may be split, all of whose allocations are of one size.
+        Objects that may be split.
 
     Returns
     -------
@@ -112,7 +112,7 @@ def pack_split(values: NDArray[np.float64], rows: NDArray[np.int64], budget_byte
         return best
     options = _Options(values, rows, budget_bytes, able)
     for own in able:
-        room_bytes = min(own.heat.size_bytes, budget_bytes * own.heat.size_bytes // int(rows[:, own.place].max()))
+        room_bytes = min(own.heat.whole_bytes, own.heat.room_bytes(rows[:, own.place].max(keepdims=True), budget_bytes))
         for halving in range(_HALVINGS):
             options.add(own, room_bytes >> halving)
     for _ in range(_ROUNDS):
@@ -137,10 +137,9 @@ def _fill_up(options: _Options, found: SplitPacking) -> None:
     """Seek ways for the room that a packing leaves: for each object with what it has, whole or in part, and the rest of the room."""
     for own in options.able:
         rows, way = options.rows[:, own.place], found.ways.get(own.place)
-        has_bytes = own.heat.size_bytes if found.chosen[own.place] else way.fast_bytes if way is not None else 0
+        has_bytes = own.heat.whole_bytes if found.chosen[own.place] else way.fast_bytes if way is not None else 0
         live = rows > 0
-        left_bytes = (options.budget_bytes - found.live_bytes)[live] * own.heat.size_bytes // rows[live]
-        options.add(own, has_bytes + int(left_bytes.min()))
+        options.add(own, has_bytes + own.heat.room_bytes(rows[live], (options.budget_bytes - found.live_bytes)[live]))
 
 
 def fractional_bound(values: NDArray[np.float64], rows: NDArray[np.int64], budget_bytes: int, able: list[Splittable]) -> float:
@@ -150,10 +149,18 @@ def fractional_bound(values: NDArray[np.float64], rows: NDArray[np.int64], budge
     worth = np.concatenate([values[whole], *(values[own.place] * own.heat.judged_by for own in able)])
     bounds = [float(worth.sum())]
     for row in rows[np.argsort(-rows.sum(axis=1), kind="stable")[:_MOMENTS]]:
-        blocks = (row[own.place] / own.heat.size_bytes * own.heat.bytes() for own in able)
+        blocks = (_least_bytes(own, int(row[own.place])) for own in able)
         size = np.concatenate([row[whole].astype(np.float64), *blocks])
         bounds.append(_cut_to_fit(worth, size, budget_bytes))
     return min(bounds)
+
+
+def _least_bytes(own: Splittable, live_bytes: int) -> NDArray[np.float64]:
+    """(blocks,) what the blocks of an object take at least where so many bytes of it live."""
+    heat = own.heat
+    if heat.sizes:  # of which sizes they are is known only where all of them live
+        return heat.bytes() * float(live_bytes >= heat.whole_bytes)
+    return live_bytes / heat.size_bytes * heat.bytes()
 
 
 def _cut_to_fit(worth: NDArray[np.float64], size: NDArray[np.float64], budget_bytes: int) -> float:

@@ -48,7 +48,7 @@ def parts_of(own: Splittable, way: Way, fast: str, effect_s: float | None) -> tu
 
 def split_reason(own: Splittable, way: Way) -> str:
     """Why an object is split so: what its parts take, and what the hottest blocks would that are not so few and long."""
-    sizes = f"{format_bytes(way.fast_bytes)} of {format_bytes(own.heat.size_bytes)}"
+    sizes = f"{format_bytes(way.fast_bytes)} of {format_bytes(own.heat.whole_bytes)}"
     parts = "" if len(way.ranges) == 1 else f" in {len(way.ranges)} parts"
     told = f"split: {sizes}{parts} take {format_share(way.share)} of its {own.heat.of}"
     if way.blocks_share - way.share >= 0.01:

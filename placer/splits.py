@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from tierprof.base.units import format_share
 from tierprof.placer.heat_ranges import Heat, Ranges
+from tierprof.placer.pack import live_demand
 from tierprof.placer.planned_parts import PART_BYTES
 from tierprof.profiler.heat import heat_of
 from tierprof.profiler.trace import Trace
@@ -18,6 +19,9 @@ LEAST_BYTES = 1 << 20
 #: Objects that are split at most, those of greatest value first, and ranges of each in fast memory: a plan stays readable.
 MOST_OBJECTS = 8
 MOST_PARTS = 16
+
+#: Sizes that the allocations of an object may have: what each of many takes would not be known moment by moment.
+MOST_SIZES = 4
 
 #: With more samples than this it makes no difference by which of them ranges are chosen and judged.
 MANY_SAMPLES = 1e6
@@ -85,22 +89,31 @@ class _Tables:
     """A trace's allocations and heat, site by site."""
 
     def __init__(self, trace: Trace) -> None:
-        allocations = trace.frame("allocations", ["site", "size_bytes", "inherited"])
+        allocations = trace.frame("allocations", ["site", "size_bytes", "birth_ns", "death_ns", "weight", "inherited"])
         known = len(allocations) > 0 and (trace.has("heat") or trace.has("samples"))
         self._heat = dict(list(heat_of(trace).groupby("site"))) if known else {}
-        own = allocations[~allocations["inherited"].to_numpy(dtype=bool)]
-        self._sizes = own.groupby("site")["size_bytes"].agg(["min", "max"])
+        self._own = dict(list(allocations[~allocations["inherited"].to_numpy(dtype=bool)].groupby("site")))
 
     def heat(self, site: int) -> Heat | str:
         """An object's heat, or why it is of no use."""
         if site not in self._heat:
             return "its heat by block is not known"
-        if site not in self._sizes.index:
+        if site not in self._own:
             return "the trace lists none of its allocations"
-        least, size_bytes = (int(value) for value in self._sizes.loc[site])
-        if least != size_bytes:
-            return "its allocations differ in size"
-        return heat_by_block(self._heat[site], size_bytes)
+        own = self._own[site]
+        sizes = sorted(int(size) for size in own["size_bytes"].unique())
+        if len(sizes) > MOST_SIZES:
+            return f"its allocations are of {len(sizes)} sizes"
+        heat = heat_by_block(self._heat[site], sizes[-1])
+        if isinstance(heat, str) or len(sizes) == 1:
+            return heat
+        return heat._replace(sizes=sizes_of(own))
+
+
+def sizes_of(allocations: pd.DataFrame) -> tuple[tuple[int, int], ...]:
+    """Each size of an object's allocations, and how many of it live at once at most."""
+    by_size = allocations.assign(size_bytes=1).groupby(allocations["size_bytes"])
+    return tuple((int(size), int(live_demand(own).live_bytes.max())) for size, own in by_size)
 
 
 def heat_by_block(rows: pd.DataFrame, size_bytes: int) -> Heat | str:
@@ -111,7 +124,7 @@ def heat_by_block(rows: pd.DataFrame, size_bytes: int) -> Heat | str:
     rows
         Of `tierprof.base.schema.HEAT`, of one site. What was waited for counts; where nothing was timed, lines from memory, or accesses.
     size_bytes
-        Of each of its allocations.
+        Of its largest allocation.
     """
     block_bytes = int(rows["block_bytes"].max())
     block = (rows["block"].to_numpy(dtype=np.int64) * rows["block_bytes"].to_numpy(dtype=np.int64)) // block_bytes

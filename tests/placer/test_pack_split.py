@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tierprof.placer.heat_ranges import Heat, bytes_of, priced_ranges, ranges_within, share_of
-from tierprof.placer.pack import pack
+from tierprof.placer.pack import live_demand, pack
 from tierprof.placer.pack_split import LEAST_GAIN, fractional_bound, pack_split
-from tierprof.placer.splits import MOST_PARTS, Splittable, heat_by_block
+from tierprof.placer.splits import MOST_PARTS, Splittable, heat_by_block, sizes_of
 
 KIB = 1024
 BLOCK = 4 * KIB
@@ -50,6 +50,31 @@ def test_each_of_several_live_allocations_has_the_parts() -> None:
     assert found.live_bytes.tolist() == [3 * BLOCK, BLOCK]
     # and with room for two there is none for any
     assert pack_split(np.array([6.0]), np.array([[12 * BLOCK]]), 2 * BLOCK, [own]).ways == {}
+
+
+@given(
+    lives=st.lists(st.tuples(st.sampled_from([2, 3, 7]), st.integers(0, 9), st.integers(1, 5)), min_size=1, max_size=9),
+    weights=st.lists(st.integers(0, 9), min_size=7, max_size=7).filter(lambda weights: any(weights[:2])),
+    budget=st.integers(1, 40),
+)
+def test_of_allocations_of_several_sizes_no_more_is_fast_than_the_budget(
+    lives: list[tuple[int, int, int]], weights: list[int], budget: int
+) -> None:
+    # GIVEN an object whose allocations of a few sizes come and go
+    rows = [(0, blocks * BLOCK, birth, birth + ns, 1.0, False) for blocks, birth, ns in lives]
+    allocations = pd.DataFrame(rows, columns=["site", "size_bytes", "birth_ns", "death_ns", "weight", "inherited"])
+    largest = max(blocks for blocks, _, _ in lives)
+    heat = object_of(0, [float(weight) for weight in weights[:largest]]).heat._replace(sizes=sizes_of(allocations))
+    own = Splittable(0, heat)
+    # WHEN it is packed
+    found = pack_split(np.array([6.0]), live_demand(allocations).live_bytes, budget * BLOCK, [own])
+    if not found.ways:
+        return
+    ranges = [(first * BLOCK, end * BLOCK) for first, end in found.ways[0].ranges]
+    for moment in range(16):
+        # THEN at no moment the parts of those that live are more than the budget
+        alive = [blocks * BLOCK for blocks, birth, ns in lives if birth <= moment < birth + ns]
+        assert sum(min(end, size) - min(first, size) for size in alive for first, end in ranges) <= budget * BLOCK
 
 
 @st.composite

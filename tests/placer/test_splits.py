@@ -81,7 +81,7 @@ def test_by_an_order_nothing_is_split(trace: Trace) -> None:
     ("sizes", "heat", "why"),
     [
         ([64, 64], False, "its heat by block is not known"),
-        ([64, 32], True, "its allocations differ in size"),
+        ([64, 32, 16, 8, 4], True, "its allocations are of 5 sizes"),
         ([64], True, ""),
     ],
 )
@@ -92,6 +92,20 @@ def test_a_table_that_is_not_split_says_why(make_trace: Callable[..., Trace], si
     (table,) = make_placement(made, FAST, SLOW, "16MiB", by="stall_share").plan.objects
     assert bool(table.parts) == (why == "")
     assert table.reason.endswith(f"larger than the budget; not split: {why}" if why else "larger than the budget")
+
+
+def test_allocations_of_two_sizes_are_split_alike(make_trace: Callable[..., Trace]) -> None:
+    # GIVEN two tables of one site, as an optimizer's states are, both hot at their beginning
+    made = make_trace("run", [{"peak_bytes": 80 * MIB, "stall_s": 5.0}], allocations=[(0, 64 * MIB, 0, None), (0, 16 * MIB, 1, None)])
+    write_heat(made, 0, 0, [20.0] * 4 + [0.5] * 60)
+    placement = make_placement(made, FAST, SLOW, "12MiB", by="stall_share")
+    # THEN the hot part of both is in fast memory, and what else there is room for, of one or of both
+    (table,) = placement.plan.objects
+    assert table.parts[0].start == 0
+    assert placement.fast_peak_bytes == 12 * MIB
+    took = [sum(min(part.end or 0, size) - min(part.start, size) for part in table.parts) for size in (64 * MIB, 16 * MIB)]
+    assert sum(took) == 12 * MIB
+    assert table.reason.startswith("split: 12.0MiB of 80.0MiB ")
 
 
 def test_even_heat_is_worth_what_there_is_room_for(make_trace: Callable[..., Trace]) -> None:
