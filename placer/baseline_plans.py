@@ -135,9 +135,9 @@ def make_placement(
     splits = splittable(trace, objects, worth) if split and values.additive else None
     packing = _choose(values, rows, able, budget_bytes, splits)
     chosen, ways = packing.chosen, packing.ways
-    frames = frames_by_site(trace.frame("stacks")) if trace.has("stacks") else {}
     split_here = np.isin(np.arange(len(objects)), list(ways))
     named = able & (chosen | split_here | (objects["samples"] > 0).to_numpy() | (objects["peak_bytes"] >= LEAST_NAMED_BYTES).to_numpy())
+    frames = frames_by_site(trace.frame("stacks"), objects["site"][named]) if trace.has("stacks") else {}
     too_large = ~chosen & (rows.max(axis=0, initial=0) > budget_bytes)
     entries = [
         PlannedObject(

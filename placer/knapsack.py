@@ -9,7 +9,7 @@ import ctypes
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -33,13 +33,20 @@ class Knapsack:
         (n,) all above zero.
     live_bytes
         (moments, n).
+    moments
+        Those that are known to matter, if any.
     """
 
-    def __init__(self, values: NDArray[np.float64], live_bytes: NDArray[np.int64]) -> None:
+    def __init__(self, values: NDArray[np.float64], live_bytes: NDArray[np.int64], moments: Sequence[int] = ()) -> None:
         self._values = values
         self._rows = live_bytes
-        self._matter: list[int] = []
+        self._matter = list(moments)
         self._scaled = -values * (_OBJECTIVE_SCALE / values.max(initial=1e-300))
+
+    @property
+    def moments(self) -> tuple[int, ...]:
+        """Those that have mattered so far."""
+        return tuple(self._matter)
 
     def solve(self, budget_bytes: int, time_limit_s: float, gap: float = 0.0) -> tuple[NDArray[np.bool_], bool]:
         """The best packing (n,), and whether it is known to be the best.

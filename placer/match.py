@@ -80,8 +80,10 @@ class StackFrame:
         )
 
 
-def frames_by_site(stacks: pd.DataFrame) -> dict[int, tuple[str, ...]]:
-    """The frames of each site as a plan keeps them, from a trace's `tierprof.base.schema.STACKS`."""
+def frames_by_site(stacks: pd.DataFrame, sites: "pd.Series | None" = None) -> dict[int, tuple[str, ...]]:
+    """The frames of each site, or of these, as a plan keeps them, from a trace's `tierprof.base.schema.STACKS`."""
+    if sites is not None:
+        stacks = stacks[stacks["site"].isin(sites)]
     fields = ["path", "build", "offset", "function", "place", "function_bytes", "file", "line"]
     fields.extend(name for name in ("source",) if name in stacks)  # older traces have no Python frames
     texts = [StackFrame(*row).text for row in stacks[fields].itertuples(index=False)]

@@ -48,6 +48,7 @@ class Packing(NamedTuple):
     value: float
     peak_bytes: int  # most live bytes of the chosen ones together, by the given rows
     optimal: bool  # False: the solver's time ran out, and this is the best it had
+    moments: tuple[int, ...] = ()  # of the given rows those that mattered
 
 
 def live_demand(allocations: pd.DataFrame, *, max_windows: int = MAX_WINDOWS) -> Demand:
@@ -100,7 +101,7 @@ def non_dominated(rows: NDArray[np.int64]) -> NDArray[np.int64]:
     return kept[:count].copy()
 
 
-def pack(values: NDArray[np.float64], live_bytes: NDArray[np.int64], budget_bytes: int) -> Packing:
+def pack(values: NDArray[np.float64], live_bytes: NDArray[np.int64], budget_bytes: int, moments: Sequence[int] = ()) -> Packing:
     """Choose the objects of greatest total value whose live bytes fit the budget in every row.
 
     Parameters
@@ -111,13 +112,15 @@ def pack(values: NDArray[np.float64], live_bytes: NDArray[np.int64], budget_byte
         (moments, n) as in `Demand`.
     budget_bytes
         Fast memory, in bytes.
+    moments
+        Rows that are known to matter, which saves time.
 
     Raises
     ------
     PlanError
         If the budget is negative.
     """
-    return pack_budgets(values, live_bytes, [budget_bytes])[0]
+    return pack_budgets(values, live_bytes, [budget_bytes], moments=moments)[0]
 
 
 def pack_budgets(
@@ -127,6 +130,7 @@ def pack_budgets(
     *,
     time_limit_s: float = TIME_LIMIT_S,
     gap: float = 0.0,
+    moments: Sequence[int] = (),
 ) -> list[Packing]:
     """`pack` for several budgets, for less than the sum of its parts.
 
@@ -140,6 +144,8 @@ def pack_budgets(
         For the solver, each budget.
     gap
         Share of the greatest value that a packing may miss and still count as optimal.
+    moments
+        As for `pack`.
 
     Raises
     ------
@@ -149,7 +155,7 @@ def pack_budgets(
     if min(budgets_bytes) < 0:
         raise PlanError("the objects cannot be packed", f"the budget is {format_bytes(min(budgets_bytes))}", "give a larger budget")
     worth = values > 0
-    knapsack = Knapsack(values[worth], live_bytes[:, worth])
+    knapsack = Knapsack(values[worth], live_bytes[:, worth], moments)
     packings: list[Packing] = [Packing(np.zeros(0, dtype=bool), 0.0, 0, False)] * len(budgets_bytes)
     last: Packing | None = None
     for place in np.argsort(-np.array(budgets_bytes), kind="stable"):
@@ -157,7 +163,8 @@ def pack_budgets(
         if last is None or not last.optimal or last.peak_bytes > budgets_bytes[place]:
             chosen = np.zeros(len(values), dtype=bool)
             chosen[worth], optimal = knapsack.solve(int(budgets_bytes[place]), time_limit_s, gap)
-            last = Packing(chosen, float(values[chosen].sum()), int(live_bytes[:, chosen].sum(axis=1).max(initial=0)), optimal)
+            peak_bytes = int(live_bytes[:, chosen].sum(axis=1).max(initial=0))
+            last = Packing(chosen, float(values[chosen].sum()), peak_bytes, optimal, knapsack.moments)
         packings[place] = last
     return packings
 

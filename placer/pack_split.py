@@ -50,8 +50,11 @@ class SplitPacking(NamedTuple):
 class _Options:
     """Columns of a packing: whole objects, and ways to split some of them."""
 
-    def __init__(self, values: NDArray[np.float64], rows: NDArray[np.int64], budget_bytes: int, able: list[Splittable]) -> None:
+    def __init__(
+        self, values: NDArray[np.float64], rows: NDArray[np.int64], budget_bytes: int, able: list[Splittable], moments: tuple[int, ...]
+    ) -> None:
         self.values, self.rows, self.budget_bytes, self.able = values, rows, budget_bytes, able
+        self._moments = moments  # that matter
         self.ways: list[tuple[Splittable, Way]] = []
         self._choices = {own.place: priced_ranges(own.heat, MOST_PARTS) for own in able}
         self._known: set[tuple[int, Ranges]] = set()
@@ -79,8 +82,11 @@ class _Options:
         apart = np.zeros((len(self.able), len(values)), dtype=np.int64)
         for row, own in enumerate(self.able):
             columns = [own.place, *(len(self.values) + at for at, (other, _) in enumerate(self.ways) if other is own)]
-            apart[row, columns] = self.budget_bytes // 2 + 1
-        packing = pack(values, np.concatenate([rows, apart]), self.budget_bytes)
+            apart[row, columns] = self.budget_bytes
+        # Those that keep ways of one object apart matter from the start, and are put first for that: their number stays the same.
+        moments = [*range(len(apart)), *(moment + len(apart) for moment in self._moments)]
+        packing = pack(values, np.concatenate([apart, rows]), self.budget_bytes, moments)
+        self._moments = tuple(moment - len(apart) for moment in packing.moments if moment >= len(apart))
         count = len(self.values)
         return packing.chosen[:count], [self.ways[at] for at in np.flatnonzero(packing.chosen[count:])], packing.optimal
 
@@ -110,7 +116,7 @@ def pack_split(values: NDArray[np.float64], rows: NDArray[np.int64], budget_byte
     able = [own for own in able if rows[:, own.place].max(initial=0) >= own.heat.size_bytes]
     if not able or budget_bytes <= 0 or whole.chosen[values > 0].all():
         return best
-    options = _Options(values, rows, budget_bytes, able)
+    options = _Options(values, rows, budget_bytes, able, whole.moments)
     for own in able:
         room_bytes = min(own.heat.whole_bytes, own.heat.room_bytes(rows[:, own.place].max(keepdims=True), budget_bytes))
         for halving in range(_HALVINGS):
