@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ from tierprof.base.native import native_path
 from tierprof.console import emit_json, say, table
 from tierprof.placer.binary import plan_bytes
 from tierprof.placer.plan import Plan, PlannedObject
+from tierprof.placer.site_key import NOWHERE, module_identity, site_stem
 from tierprof.placer.tiers import TierSpec
 from tierprof.profiler.raw import read_allocations, read_meta
 
@@ -32,6 +34,7 @@ TITLES = {"64B": "64 B", "64B-kept": "64 B, 4096 alive", "64KiB": "64 KiB"}
 TARGETS = "targets, of glibc: a plan that matches nothing 1.25 at 64 B and 2 at 64 KiB; a placed site 1.5 at 64 B"
 SLAB_TOTAL = 10  # enum tp_record_type of native/common/records.h
 OTHER_SITE = "1" * 32
+OTHER_STEM = 2  # no stack begins so
 
 
 class Contender(NamedTuple):
@@ -43,24 +46,27 @@ class Contender(NamedTuple):
     missing: str | None = None
 
 
-def site_keys(loop: Path, shim: str, folder: Path) -> list[str]:
-    """The sites of the loop whose small objects get memory of their own."""
+def small_objects(loop: Path, shim: str, folder: Path) -> list[PlannedObject]:
+    """The sites of the loop whose small objects get memory of their own, as a plan has them that has been matched to the loop."""
     raw = folder / "sites"
     raw.mkdir()
     every = {"TIERPROF_SMALL_PERIOD": "1", "TIERPROF_SMALL_SITE": "1"}
     env = {**os.environ, **every, "LD_PRELOAD": shim, "TIERPROF_DIR": str(raw)}
     subprocess.run([loop, "once"], env=env, stdout=subprocess.DEVNULL, check=True)
     records = read_allocations(next(raw.glob("alloc.*.bin")))
-    sites = read_meta(next(raw.glob("meta.*.bin"))).sites
-    return [sites[number].key for number in set(records["site"][records["type"] == SLAB_TOTAL].tolist())]
+    meta = read_meta(next(raw.glob("meta.*.bin")))
+    modules = {module.module: module_identity(module.path, bytes.fromhex(module.build_id)) for module in meta.modules}
+    sites = [meta.sites[number] for number in set(records["site"][records["type"] == SLAB_TOTAL].tolist())]
+    stems = [site_stem([(modules.get(frame["module"], NOWHERE), int(frame["offset"])) for frame in site.frames]) for site in sites]
+    return [PlannedObject(site.key, "", small=True, stem=stem) for site, stem in zip(sites, stems, strict=True)]
 
 
-def plan_env(shim: str, folder: Path, keys: list[str], small: bool) -> dict[str, str]:
-    """What makes the shim follow a plan that names these sites."""
+def plan_env(shim: str, folder: Path, objects: list[PlannedObject]) -> dict[str, str]:
+    """What makes the shim follow a plan that sends these objects to another tier."""
     memory = folder / "memory"
     memory.mkdir(exist_ok=True)
     tier = TierSpec("capacity", "pmem", folder=memory)
-    plan = Plan((TierSpec("dram"), tier), "dram", tuple(PlannedObject(key, tier.name, small=small) for key in keys))
+    plan = Plan((TierSpec("dram"), tier), "dram", tuple(replace(own, tier=tier.name) for own in objects))
     file = Path(tempfile.mkstemp(suffix=".plan", dir=folder)[1])
     file.write_bytes(plan_bytes(plan, {}))
     return {"LD_PRELOAD": shim, "TIERPROF_PLAN": str(file)}
@@ -69,14 +75,16 @@ def plan_env(shim: str, folder: Path, keys: list[str], small: bool) -> dict[str,
 def shim_contenders(loop: Path, folder: Path) -> Iterator[Contender]:
     """The shim in all its states."""
     shim = str(native_path("libtierprof.so"))
-    keys = site_keys(loop, shim, folder)
+    own = small_objects(loop, shim, folder)
+    other = PlannedObject(OTHER_SITE, "", small=True, stem=(OTHER_STEM,))
     raw = folder / "raw"
     raw.mkdir()
     recorded = {"TIERPROF_DIR": str(raw)}
-    nothing = plan_env(shim, folder, [OTHER_SITE], small=False)
+    nothing = plan_env(shim, folder, [replace(other, small=False)])
     yield Contender("plan, no match", ("malloc",), nothing)
-    yield Contender("plan of other small objects", ("malloc",), plan_env(shim, folder, [OTHER_SITE], small=True))
-    yield Contender("placed site", ("malloc",), plan_env(shim, folder, keys, small=True))
+    yield Contender("plan of other small objects", ("malloc",), plan_env(shim, folder, [other]))
+    yield Contender("the same, of unknown stacks", ("malloc",), plan_env(shim, folder, [replace(other, stem=())]))
+    yield Contender("placed site", ("malloc",), plan_env(shim, folder, own))
     yield Contender("plan, no match, recorded", ("malloc",), nothing | recorded)
     yield Contender("recorded", ("malloc",), {"LD_PRELOAD": shim, **recorded, "TIERPROF_SMALL_SITE": "0"})
     yield Contender("recorded, site on", ("malloc",), {"LD_PRELOAD": shim, **recorded, "TIERPROF_SMALL_SITE": "1"})

@@ -164,9 +164,9 @@ def fractional_bound(values: NDArray[np.float64], rows: NDArray[np.int64], budge
 def _least_bytes(own: Splittable, live_bytes: int) -> NDArray[np.float64]:
     """(blocks,) what the blocks of an object take at least where so many bytes of it live."""
     heat = own.heat
-    if heat.sizes:  # of which sizes they are is known only where all of them live
-        return heat.bytes() * float(live_bytes >= heat.whole_bytes)
-    return live_bytes / heat.size_bytes * heat.bytes()
+    # Of which sizes they are is known only where all of them live.
+    copies = float(live_bytes >= heat.whole_bytes) if heat.sizes else live_bytes / heat.size_bytes
+    return copies * heat.bytes().astype(np.float64)
 
 
 def _cut_to_fit(worth: NDArray[np.float64], size: NDArray[np.float64], budget_bytes: int) -> float:

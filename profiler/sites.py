@@ -11,6 +11,7 @@ from tierprof.base.errors import TraceError
 from tierprof.profiler import places
 from tierprof.profiler.allocations import BIRTHS, COLUMNS, KINDS, MOVE, SLAB_TOTAL, WHERE, layers, live_at, match_records
 from tierprof.profiler.names import Frame, own_frame, site_name
+from tierprof.profiler.operations import operation_of
 from tierprof.profiler.python_frames import PythonFrame, own_python_frame, program_roots
 from tierprof.profiler.raw import MetaSite, MetaStream, read_allocations, read_meta
 from tierprof.profiler.symbols import Symbol, Symboliser
@@ -307,8 +308,14 @@ def site_names(heap: Heap, frames: list[list[Frame]]) -> list[str]:
     names = []
     for row, (stack, python) in enumerate(zip(frames, heap.python, strict=True)):
         line = own_python_frame(python, roots)
-        names.append(heap.pools.get(row) or (printable(line.short) if line is not None else site_name(stack)))
+        names.append(heap.pools.get(row) or (_line_name(line, stack) if line is not None else site_name(stack)))
     return names
+
+
+def _line_name(line: PythonFrame, stack: list[Frame]) -> str:
+    """``lightgcn.py:112 in train: mm in MmBackward0``: behind one line, as behind `loss.backward()`, there may be very much."""
+    operation = operation_of(frame.function for frame in stack)
+    return printable(f"{line.short}: {operation}" if operation else line.short)
 
 
 def sites_table(heap: Heap, frames: list[list[Frame]]) -> pd.DataFrame:

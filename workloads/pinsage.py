@@ -7,7 +7,6 @@ the paper's hinge.
 """
 
 import argparse
-import math
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -26,7 +25,7 @@ with libraries(__name__, "pinsage", "torch"):
     from torch.nn import functional
 
     from tierprof.workloads.random_walks import Neighbours, Walker
-    from tierprof.workloads.training import Triples, add_training_arguments, bpr_loss, checksum_of, prepare
+    from tierprof.workloads.training import Triples, add_training_arguments, bpr_loss, checksum_of, optimizers_of, prepare, steps_of
 
 _EMBEDDED_AT_ONCE = 4096
 
@@ -73,22 +72,22 @@ class PinSage(nn.Module):
 class ItemBatches:
     """Training triples: an item, the next one of the same user, and one drawn from all items; in a new order each epoch."""
 
-    def __init__(self, data: Data, size: int, generator: torch.Generator) -> None:
+    def __init__(self, data: Data, size: int, steps: int | None, generator: torch.Generator) -> None:
         user, item = torch.from_numpy(data.train.user), torch.from_numpy(data.train.item)
         same = torch.nonzero(user[1:] == user[:-1]).flatten()
         if not len(same):
             raise WorkloadError("the graph", "no user has two items to learn from", "give more interactions")
         self._first, self._second = keep("batches.first", item[same]), keep("batches.second", item[same + 1])
-        self._items, self._size, self._generator = data.items, size, generator
+        self._items, self._size, self._steps, self._generator = data.items, size, steps, generator
 
     def __len__(self) -> int:
         """Steps of an epoch."""
-        return math.ceil(len(self._first) / self._size)
+        return steps_of(len(self._first), self._size, self._steps)
 
     def __iter__(self) -> Iterator[Triples]:
         """The triples of one epoch."""
         order = keep("batches.order", torch.randperm(len(self._first), generator=self._generator))
-        for chosen in order.split(self._size):
+        for chosen in order.split(self._size)[: len(self)]:
             yield self._first[chosen], self._second[chosen], torch.randint(self._items, chosen.shape, generator=self._generator)
 
 
@@ -121,11 +120,8 @@ def train(args: argparse.Namespace, phases: Phases) -> dict[str, object]:
     with phases.phase("build"):
         walker = Walker(data, args.walks, args.length, args.restart, generator)
         model = PinSage(data.items, args.dim, args.layers, args.sparse)
-        tables, rest = [model.item_embedding.weight], [*model.convs.parameters(), *model.out.parameters()]
-        optimizers = [torch.optim.SparseAdam(tables, lr=args.rate), torch.optim.Adam(rest, lr=args.rate)]
-        if not args.sparse:
-            optimizers = [torch.optim.Adam(model.parameters(), lr=args.rate)]
-        batches = ItemBatches(data, args.batch, generator)
+        optimizers = optimizers_of(model, args.rate)
+        batches = ItemBatches(data, args.batch, args.steps, generator)
     losses = []
     with phases.phase("compute"):
         for epoch in range(args.epochs):

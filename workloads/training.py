@@ -26,6 +26,7 @@ def add_training_arguments(parser: argparse.ArgumentParser, batch: int, layers: 
     add("--layers", type=positive, default=layers, metavar="N", help=f"layers of the network (default {layers})")
     add("--epochs", type=positive, default=epochs, metavar="N", help=f"times through the training pairs (default {epochs})")
     add("--batch", type=positive, default=batch, metavar="N", help=f"training pairs a step (default {batch})")
+    add("--steps", type=positive, metavar="N", help="steps of an epoch at most (default: all of its pairs)")
     add("--rate", type=fraction, default=rate, metavar="X", help=f"learning rate (default {rate})")
     add("--decay", type=fraction, default=1e-4, metavar="X", help="weight of the L2 term (default 1e-4)")
     add("--eval-users", type=positive, default=2000, metavar="N", help="users on which the metric is taken, at most (default 2000)")
@@ -45,22 +46,54 @@ def prepare(args: argparse.Namespace) -> torch.Generator:
     return torch.Generator().manual_seed(args.seed)
 
 
+def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare how to train on parts of the graph."""
+    what = "train each step on the part around the batch, N neighbours of a node, with sparse gradients (default: on the whole graph)"
+    parser.add_argument("--fanout", type=positive, metavar="N", help=what)
+
+
+def sampled_bytes(args: argparse.Namespace, nodes: int, pairs: int) -> float:
+    """Peak of training with `--fanout`: tables with two moments, the graph, what a batch reaches, and all layers once for the test."""
+    reached = min(float(nodes), 3.0 * args.batch * (args.fanout + 1.0) ** args.layers)
+    return 4 * args.dim * (nodes * (3 + args.layers + 3) + reached * 8 * args.layers) + pairs * 112 + reached * args.fanout * 64
+
+
+def rows_of(embedding: nn.Embedding, rows: Tensor | None) -> Tensor:
+    """Some rows of a table, or all of them."""
+    return embedding.weight if rows is None else embedding(rows)
+
+
+def optimizers_of(model: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
+    """Adam; its sparse form for the tables whose gradients are sparse."""
+    sparse = [module.weight for module in model.modules() if isinstance(module, nn.Embedding) and module.sparse]
+    known = {id(weight) for weight in sparse}
+    dense = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    found: list[torch.optim.Optimizer] = [torch.optim.SparseAdam(sparse, lr=rate)] if sparse else []
+    return [*found, torch.optim.Adam(dense, lr=rate)] if dense else found
+
+
+def steps_of(pairs: int, batch: int, most: int | None) -> int:
+    """How many batches an epoch has, the last of which may be smaller."""
+    steps = math.ceil(pairs / batch)
+    return steps if most is None else min(steps, most)
+
+
 class Batches:
     """Training triples: a user, an item that they took, and one drawn from all items; in a new order each epoch."""
 
-    def __init__(self, data: Data, size: int, generator: torch.Generator) -> None:
+    def __init__(self, data: Data, size: int, steps: int | None, generator: torch.Generator) -> None:
         self._user = keep("batches.user", torch.from_numpy(data.train.user))
         self._item = keep("batches.item", torch.from_numpy(data.train.item))
-        self._items, self._size, self._generator = data.items, size, generator
+        self._items, self._size, self._steps, self._generator = data.items, size, steps, generator
 
     def __len__(self) -> int:
         """Steps of an epoch."""
-        return math.ceil(len(self._user) / self._size)
+        return steps_of(len(self._user), self._size, self._steps)
 
     def __iter__(self) -> Iterator[Triples]:
         """The triples of one epoch."""
         order = keep("batches.order", torch.randperm(len(self._user), generator=self._generator))
-        for chosen in order.split(self._size):
+        for chosen in order.split(self._size)[: len(self)]:
             other = torch.randint(self._items, chosen.shape, generator=self._generator)
             yield self._user[chosen], self._item[chosen], other
 

@@ -2,8 +2,8 @@
  *
  * A program that allocates and frees megabytes in a loop meets warm pages in the C library's heap. A tier
  * that went to the kernel each time would charge it for page faults, which is no property of the tier; so
- * freed runs are kept, split and joined, up to TPI_KEEP_BYTES. All metadata lies outside the pages. Finding a
- * run, and joining it with its neighbours, does not depend on how many there are.
+ * freed runs are kept, split and joined, as many as tier.c says. All metadata lies outside the pages. Finding
+ * a run, and joining it with its neighbours, does not depend on how many there are.
  */
 #ifndef TP_EXTENTS_H
 #define TP_EXTENTS_H
@@ -12,8 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TPI_BINS 40                       /* bin b: runs of 2^b to 2^(b+1)-1 pages */
-#define TPI_KEEP_BYTES ((size_t)64 << 20) /* of free runs; like the C library's largest trim threshold */
+#define TPI_BINS 40 /* bin b: runs of 2^b to 2^(b+1)-1 pages */
+#define TPI_KEEP_BYTES                                                                                       \
+    ((size_t)64 << 20) /* of free runs, whatever lives; like the C library's largest trim threshold */
 #define TPI_KEEP_RUN_BYTES                                                                                   \
     ((size_t)32 << 20) /* larger runs are unmapped at once; its largest mmap threshold */
 

@@ -109,7 +109,8 @@ const char *tpi_plan_open(struct tpi_plan *plan, const char *path) {
     if (why == NULL) why = tpi_check_sites(header, sites);
     if (why == NULL) why = tpi_check_moves(header, moves);
     if (why == NULL) why = tpi_check_parts(header, parts);
-    if (why == NULL) *plan = (struct tpi_plan){header, tiers, sites, moves, parts, n_stems > 0 ? stems : NULL};
+    if (why == NULL)
+        *plan = (struct tpi_plan){header, tiers, sites, moves, parts, n_stems > 0 ? stems : NULL};
     return why;
 }
 

@@ -172,14 +172,25 @@ void *tpi_tier_take(struct tpi_tier *tier, size_t size, size_t align, bool own_p
     return pages;
 }
 
+/* Of free runs: half as many bytes as live, because a program that computes in steps takes and frees about as
+ * much each time; but no more than the tier was given, and of what nobody limits only memory that is this
+ * process's own: others may want a folder's room. */
+static size_t tpi_most_kept(const struct tpi_tier *tier) {
+    uint64_t live = __atomic_load_n(&tier->live_bytes, __ATOMIC_RELAXED), capacity = tier->capacity_bytes;
+    uint64_t room = capacity > live ? capacity - live : 0;
+    if (capacity == UINT64_MAX && tier->backend->memory != TPI_MEMORY_ANONYMOUS) room = 0;
+    uint64_t most = live / 2 < room ? live / 2 : room;
+    return most > TPI_KEEP_BYTES ? most : TPI_KEEP_BYTES;
+}
+
 void tpi_tier_give(struct tpi_tier *tier, void *address, size_t size) {
     if (tpi_tier_owned_by_library(tier, address)) {
         tpi_memkind_release(tier, address);
         return;
     }
     tpi_give_run(tier, (uintptr_t)address, size, false);
-    if (__atomic_load_n(&tier->free.free_bytes, __ATOMIC_RELAXED) > TPI_KEEP_BYTES)
-        tpi_shrink(tier, TPI_KEEP_BYTES / 2);
+    size_t most = tpi_most_kept(tier);
+    if (__atomic_load_n(&tier->free.free_bytes, __ATOMIC_RELAXED) > most) tpi_shrink(tier, most / 2);
 }
 
 static void *tpi_grow(struct tpi_tier *tier, void *address, size_t old_size, size_t new_size) {

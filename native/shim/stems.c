@@ -74,9 +74,9 @@ struct tpi_way {
     unsigned n_steps;
 };
 
-/* Where the step that was made found its return address, if all that is called there finds it so. `frame`: the
- * hook's, or the last that a frame pointer led to; `fp`: the frame pointer before the step, 0 if it is not the
- * one that lies in that frame any more. */
+/* Where the step that was made found its return address, if all that is called there finds it so. `frame`:
+ * the hook's, or the last that a frame pointer led to; `fp`: the frame pointer before the step, 0 if it is
+ * not the one that lies in that frame any more. */
 static unsigned tpi_place_of(const struct tp_frame *made, uintptr_t *frame, uintptr_t *fp) {
     uintptr_t place = (made->pc_at - *frame) / sizeof place;
     if (!made->by_fp) {

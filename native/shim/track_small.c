@@ -44,7 +44,7 @@ static __attribute__((noinline)) void *tpi_refill(struct tp_thread *self, struct
 }
 
 static inline void *tpi_take(struct tp_thread *self, unsigned class, size_t size, const uintptr_t *hook) {
-    if (tpi_off(self, hook)) return NULL;
+    if (!tpi_small_again(self, hook) && tpi_off(self, hook)) return NULL;
     struct tp_context *context = tp_context_certain(self, hook);
     if (context == NULL && (context = tpi_learn(self, hook)) == NULL) return NULL;
     if (context->bins == NULL) return NULL;

@@ -18,6 +18,12 @@ void *tp_small_allocate(size_t size, size_t align, const uintptr_t *hook);
  * is on. */
 extern size_t tp_small_limit;
 
+/* Does it look like the last call path once more? Then that is asked first. */
+static inline bool tpi_small_again(const struct tp_thread *self, const uintptr_t *hook) {
+    const struct tp_context *recent = self->recent;
+    return recent != NULL && recent->hook == hook && recent->pc == hook[1];
+}
+
 /* The same in a few instructions, if the call path is known and the thread has such an object. *off: the site
  * is not on, which is mostly told without a look at the path as a whole. */
 static inline __attribute__((always_inline)) void *tp_small_allocate_fast(size_t size, const uintptr_t *hook,
@@ -26,9 +32,11 @@ static inline __attribute__((always_inline)) void *tp_small_allocate_fast(size_t
     void *object = NULL;
     *off = false;
     if (__builtin_expect(self->depth != 0, 0)) return NULL;
-    enum tp_verdict verdict = tp_stems_ask(self, hook);
-    *off = verdict == TP_VERDICT_OFF;
-    if (verdict != TP_VERDICT_MAY) return NULL;
+    if (!tpi_small_again(self, hook)) {
+        enum tp_verdict verdict = tp_stems_ask(self, hook);
+        *off = verdict == TP_VERDICT_OFF;
+        if (verdict != TP_VERDICT_MAY) return NULL;
+    }
     self->depth = 1;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     const struct tp_context *context = tp_context_likely(self, hook);

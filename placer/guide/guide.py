@@ -9,11 +9,12 @@ import pandas as pd
 from tierprof.base.errors import MachineError, ModelError, PlanError, TraceError
 from tierprof.models.timing.machine import Machine
 from tierprof.placer.guide.access import Access, tensor_access
-from tierprof.placer.guide.agreement import Agreement, agreement, first_exact
+from tierprof.placer.guide.agreement import Agreement, agreement, first_exact, no_agreement
 from tierprof.placer.guide.footprint import Footprint, footprint
 from tierprof.placer.guide.keep import SPLIT, UNKNOWN, Keeping, keep, slow_costs
 from tierprof.placer.guide.memory_mode import Contests, contests
 from tierprof.placer.guide.tensors import has_tensors, tensor_objects
+from tierprof.placer.guide.waiting import waiting_seconds
 from tierprof.placer.guide.writers import TierWriters, shipped_writers
 from tierprof.placer.plan import Plan
 from tierprof.placer.predict.forecast import Span
@@ -218,10 +219,10 @@ def _agreement(trace: Trace, against: Sequence[Trace]) -> Agreement | None:
 
 
 def agreement_of(sampled: Trace, exact: Trace) -> Agreement:
-    """Whether the two name the same leaders; the exact one is timed on the machine that it was recorded for."""
+    """Whether the two name the same leaders; both are predicted for the machine that the exact one was recorded for."""
     try:
         machine = Machine.load(exact.meta["exact"]["machine"])
-        costs = slow_costs(exact, machine, predict_trace(exact, machine, budgets=2))
+        costs_s = [slow_costs(own, machine, predict_trace(own, machine, budgets=2))["cost_s"] for own in (sampled, exact)]
+        return agreement(sampled, exact, waiting_seconds(exact, machine), (costs_s[0], costs_s[1]), machine.slow)
     except (MachineError, ModelError, TraceError) as error:
-        return Agreement((), (), 0, exact.path.name, str(error))
-    return agreement(sampled, exact, costs["cost_s"])
+        return no_agreement(exact, str(error))

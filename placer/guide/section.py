@@ -83,7 +83,7 @@ def _row(row: TensorRow, most: float) -> dict[str, Any]:
     return {
         "name": row.name,
         "role": role,
-        "more": f"rows of {row.row_bytes} B" if row.row_bytes else row.operation,
+        "more": f"rows of {row.row_bytes} B" if row.row_bytes else "",
         "size": size,
         "share": share,
         "bar": _known(row.stall_share) / most,

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tierprof.placer.candidates import placeable
+from tierprof.profiler.operations import operation_of
 from tierprof.profiler.trace import Trace
 
 PARAMETER, GRADIENT, OPTIMIZER, BUFFER, ACTIVATION, DATA = "parameter", "gradient", "optimizer", "buffer", "activation", "data"
@@ -24,8 +25,6 @@ ROLES = (*FIXED_ROLES, ACTIVATION, DATA)
 
 _STORAGE = re.compile(r"libc10[.\-_]")
 _ARRAY = re.compile(r"_multiarray_umath[.\-_]")
-_BACKWARD = re.compile(r"generated::(\w+Backward\d*)::apply")
-_OPERATION = re.compile(r"at::_ops::(\w+)::")
 _MOSTLY = 0.5  # of a site's bytes: then what they are called is what the object is
 _PASSING = 0.25  # of the run: an allocation that lives longer belongs to no step
 
@@ -141,24 +140,6 @@ def _row_of(tensors: pd.DataFrame) -> tuple[float, float]:
             width, address = int(own.bytes) // int(own.shape[0]), int(own.address)
             return float(width), float(min(address & -address, 4096) if address else 4096)
     return math.nan, math.nan
-
-
-def operation_of(frames: Sequence[str] | None) -> str:
-    """What torch was asked to do when it took this memory: ``index_Tensor``, or ``mm in SparseAddmmBackward0``; empty where not known.
-
-    Parameters
-    ----------
-    frames
-        Of the site, innermost first.
-    """
-    operation = ""
-    for frame in frames if frames is not None else ():
-        backward = _BACKWARD.search(frame)
-        if backward is not None:
-            return f"{operation} in {backward[1]}" if operation else backward[1]
-        found = _OPERATION.search(frame)
-        operation = found[1] if found is not None else operation
-    return operation
 
 
 def layer_of(name: str) -> int | None:

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from tierprof.base.units import format_bytes, format_share
 from tierprof.placer.guide.access import BOTH, EXACT_RULE, GATHER, SAMPLED_RULE, SCATTER, UNCLEAR
-from tierprof.placer.guide.agreement import TOP, Agreement, label_of
+from tierprof.placer.guide.agreement import TOP, Agreement, Comparison, Leader, label_of
 from tierprof.placer.guide.footprint import Footprint, Growth
 from tierprof.placer.guide.guide import Guide, TensorRow
 from tierprof.placer.guide.keep import SPLIT
@@ -23,6 +24,12 @@ _MOST_NAMES = 4
 _LEAST_SHARE = 0.005  # of the run: what is waited for less is not worth a line of its own
 _ROW_KINDS = (GATHER, SCATTER, BOTH, UNCLEAR)
 _WIDE = 4096  # rows from here on are no narrow ones
+_WHY_APART = (
+    "Samples take hits in L2, arithmetic on what was just loaded and the time after a page fault for waiting, too, and a wait for L3 for"
+    " one that a slow tier makes longer; the exact run does not. It knows what only a slow tier's bandwidth costs, which no sample tells,"
+    " and its core and prefetchers are a model's. The two are alike only if neither graph fits into the caches, and if these are smaller in"
+    " the exact run by as much as the graph is."
+)
 
 
 class Line(NamedTuple):
@@ -41,7 +48,7 @@ def lines(guide: Guide) -> Iterator[Line]:
     yield from _mode_lines(guide)
     yield from _footprint_lines(guide.footprint, settings(guide.trace.meta))
     if guide.agreement is not None:
-        yield _agreement_line(guide.agreement)
+        yield from agreement_lines(guide.agreement)
 
 
 def rule(guide: Guide) -> str:
@@ -256,12 +263,39 @@ def _floor(limit: float) -> str:
 # -- agreement -------------------------------------------------------------------------------------------------------------
 
 
-def _agreement_line(own: Agreement) -> Line:
-    if own.missing:
-        return Line(AGREEMENT, f"The sampled run was not held against {own.exact_trace}: {own.missing}.", {"agrees": None})
-    sides = [", ".join(f"{name} {share:.0%}" for name, share in side) for side in (own.own, own.other)]
-    head = "agree" if own.agrees else f"DO NOT agree ({own.common} of {max(len(own.own), len(own.other))} in common)"
-    text = (
-        f"The top {TOP} tensors by stall of the sampled run and of the exact one ({own.exact_trace}) {head}: {sides[0]}; exact: {sides[1]}."
-    )
-    return Line(AGREEMENT, text, {"agrees": own.agrees, "common": own.common, "sampled": list(own.own), "exact": list(own.other)})
+def agreement_lines(own: Agreement) -> Iterator[Line]:
+    """What a comparison with an exact run says."""
+    if own.waits is None or own.costs is None:
+        yield Line(AGREEMENT, f"The sampled run was not held against {own.exact_trace}: {own.missing}.", {"agrees": None})
+        return
+    yield _comparison_line("wait", "how long they are waited for in fast memory", own.waits, own.exact_trace)
+    yield _comparison_line("cost", f"what each alone costs in {own.slow}", own.costs, own.exact_trace)
+    if not all(comparison.agrees or comparison.open for comparison in (own.waits, own.costs)):
+        yield Line(AGREEMENT, _WHY_APART, {})
+
+
+def _comparison_line(measure: str, by: str, own: Comparison, exact_trace: str) -> Line:
+    count = max(len(own.own), len(own.other))
+    apart = "agree within the error of the samples" if own.open else "DO NOT agree"
+    head = "agree" if own.agrees else f"{apart} ({own.common} of {count} in common)"
+    first = ", ".join(_leader(leader, "exact", redrawn=own.open) for leader in own.own)
+    other = ", ".join(_leader(leader, "sampled", redrawn=own.open) for leader in own.other)
+    text = f"By {by}, the top {TOP} tensors of the sampled run and of the exact one ({exact_trace}) {head}: {first}; exact: {other}."
+    figures = {
+        "by": measure,
+        "agrees": own.agrees,
+        "open": own.open,
+        "common": own.common,
+        "sampled": [asdict(leader) for leader in own.own],
+        "exact": [asdict(leader) for leader in own.other],
+    }
+    return Line(AGREEMENT, text, figures)
+
+
+def _leader(own: Leader, other: str, redrawn: bool = False) -> str:
+    """With its place on the other side, where it does not lead there."""
+    if 0 < own.other_rank <= TOP:
+        return f"{own.name} {own.share:.0%}"
+    place = f"no. {own.other_rank}, {own.other_share:.0%}" if own.other_rank else "none"
+    odds = f", a leader in {own.odds:.0%} of samples redrawn from there" if redrawn else ""
+    return f"{own.name} {own.share:.0%} ({other}: {place}{odds})"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tierprof.placer.match import StackFrame, frames_by_site, match_plan
 from tierprof.placer.plan import Plan, PlannedObject
-from tierprof.placer.site_key import NOWHERE, module_identity, site_key
+from tierprof.placer.site_key import NOWHERE, STEM_FRAMES, module_identity, site_key, site_stem
 from tierprof.placer.tiers import TierSpec
 from tierprof.profiler import session
 from tierprof.profiler.launch import LaunchOptions
@@ -103,6 +103,10 @@ def test_sites_are_found_in_a_program_that_was_built_anew(tmp_path: Path, option
     assert {own.site for own in match.plan.objects} == set(after.values())
     assert (len(match.anew), len(match.lost)) == (2, 0)
     assert match.lines() == ["the plan is of another build: 2 of its 2 sites were matched by function and line"]
+    # AND their stacks begin as those of the second do
+    stems = {own.site: own.stem for own in match.plan.objects}
+    assert stems == {own.site: own.stem for own in match_plan(plan_of(new), second).plan.objects}
+    assert {len(stem) for stem in stems.values()} == {STEM_FRAMES}
 
 
 def test_a_plan_of_this_build_is_left_as_it_is(tmp_path: Path) -> None:
@@ -124,6 +128,9 @@ def test_a_site_that_is_gone_is_named(tmp_path: Path) -> None:
     assert len(match.anew) == 1
     assert lost.site in {own.site for own in match.plan.objects}
     assert match.lines()[1].startswith("1 of the plan's 2 sites are not in this build")
+    # AND the shim is told how its stack began, so that it need not look for it everywhere
+    stems = {own.site: own.stem for own in match.plan.objects}
+    assert len(stems[lost.site]) == STEM_FRAMES
 
 
 def test_a_call_is_found_by_its_line_where_the_function_grew(tmp_path: Path) -> None:
@@ -183,3 +190,14 @@ names = st.text(st.characters(codec="ascii", exclude_categories=("C", "Z"), excl
 def test_a_frame_is_read_as_it_was_written(frame: StackFrame) -> None:
     whole = replace(frame, place=12 if frame.function else 0, function_bytes=40 if frame.function else 0, line=7 if frame.file else 0)
     assert StackFrame.parse(whole.text) == whole
+
+
+def test_a_stem_ends_where_code_is_in_no_module() -> None:
+    # GIVEN a stack whose third frame is in generated code, and whose first is of a function that calls itself
+    first, second = ((1, 2), 3), ((4, 5), 6)
+    # WHEN its beginning is told THEN it has two frames, each of which depends on those before it
+    stem = site_stem([first, first, second, (NOWHERE, 0), second])
+    assert stem == site_stem([first, second])
+    assert stem[0] == site_stem([first])[0]
+    assert site_stem([second])[0] not in stem
+    assert site_stem([(NOWHERE, 0), first]) == ()

@@ -135,8 +135,8 @@ def test_the_parts_layout() -> None:
         PlannedObject(low, "dram", parts=(PlannedPart(0, 8192, "slow"), PlannedPart(12288, 16384, "slow"))),
     )
     data = plan_bytes(Plan(tiers, "dram", objects), {"slow": 1.5})
-    # THEN they are at the end, sorted by site and start, and the header says how many
-    assert struct.unpack_from("<8sIIIIQII", data)[1:] == (3, 2, 2, 0, 1_000_000, 0, 3)
-    found = [struct.unpack_from("<QQQQII", data, len(data) - 120 + 40 * number) for number in range(3)]
+    # THEN they are before the stems of two sites, sorted by site and start, and the header says how many
+    assert struct.unpack_from("<8sIIIIQII", data)[1:] == (4, 2, 2, 0, 1_000_000, 0, 3)
+    found = [struct.unpack_from("<QQQQII", data, len(data) - 2 * 32 - 120 + 40 * number) for number in range(3)]
     everything = 2**64 - 1
     assert found == [(1, 2, 0, 8192, 1, 0), (1, 2, 12288, 16384, 1, 0), (everything, everything, 4096, everything, 0, 0)]

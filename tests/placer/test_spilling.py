@@ -142,6 +142,19 @@ def test_what_is_freed_is_used_again(tiny_folder: Path, compile_program: Callabl
     assert slow["peak_bytes"] <= 8 * MIB
 
 
+@pytest.mark.parametrize("kind", ["dram", "emulated", "pmem"])
+def test_steps_that_take_as_much_again_meet_warm_pages(
+    kind: str, compile_program: Callable[..., Path], run_placed: RunPlaced, tier_of: Callable[[str], TierSpec]
+) -> None:
+    # GIVEN a program that takes and frees 96 MiB in each of five steps, beside 400 MiB that live
+    tier = TierSpec("dram") if kind == "dram" else replace(tier_of(kind), capacity_bytes=600 * MIB)
+    # WHEN all of it is in one tier
+    run = run_placed(compile_program("place_steps"), plan=everything_in(tier) if kind != "dram" else Plan((tier,), "dram"))
+    # THEN only the first step has its 24576 page faults; a step that waits for its pages would be charged for them
+    assert run.status == 0
+    assert int(run.output) < 2000
+
+
 def test_a_program_whose_files_may_not_grow_goes_on(
     tmp_path: Path, compile_program: Callable[..., Path], run_shim: Callable[..., Any], tier_of: Callable[[str], TierSpec]
 ) -> None:

@@ -1,6 +1,6 @@
-/* One site of small objects that are kept, KEPT of them; and the like from elsewhere that are freed at once, on
- * DEPTHS other call paths each: by another caller of malloc, by the same one that is called from elsewhere,
- * and on paths that only part five calls further out.
+/* One site of small objects that are kept, KEPT of them; and the like from elsewhere that are freed at once,
+ * on DEPTHS other call paths each: by another caller of malloc, by the same one that is called from
+ * elsewhere, and on paths that only part five calls further out.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,8 +56,7 @@ static OUTER int descend(int depth, void (*drop)(void)) {
 }
 
 int main(int argc, char **argv) {
-    int sum = 0;
-    keep();
+    int sum = descend(DEPTHS, keep); /* at a height of the stack that no other has */
     for (int depth = 0; depth < DEPTHS; depth++)
         sum += descend(depth, drop_own) + descend(depth, drop_near);
     for (int depth = 0; argc > 1 && depth < DEPTHS; depth++)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,6 +88,74 @@ def test_dlrm_finds_the_planted_signal(capsys: pytest.CaptureFixture[str]) -> No
     np.testing.assert_allclose(sparse["loss"], dense["loss"], rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["lightgcn", "ngcf"])
+def test_parts_of_the_graph_teach_what_users_like_too(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    # GIVEN mini-batches, and sparse gradients
+    size = ["--users", "640", "--items", "320", "--interactions", "2e4", "--item-zipf", "0.5", "--affinity", "0.9", "--dim", "32"]
+    words = [*size, "--epochs", "3", "--batch", "500", "--layers", "2", "--fanout", "4", "--steps", "30"]
+    # WHEN it learns, twice
+    runs = [json.loads(run(capsys, name, *words)[1]) for _ in range(2)]
+    # THEN both learn the same, and what users like
+    assert runs[0]["checksum"] == runs[1]["checksum"]
+    assert runs[0]["loss"][-1] < 0.9 * runs[0]["loss"][0]
+    assert runs[0]["metric"]["recall@20"] > 0.15
+
+
+def graph_of(data: Data) -> Any:
+    """The whole graph around every batch."""
+    return importlib.import_module("tierprof.workloads.neighbourhoods").WholeGraph(data)
+
+
+def parts_of(data: Data, fanout: int, hops: int) -> Any:
+    """Parts of the graph around batches."""
+    neighbourhoods = importlib.import_module("tierprof.workloads.neighbourhoods")
+    return neighbourhoods.Neighbourhoods(data, fanout, hops, torch.Generator().manual_seed(4))
+
+
+@given(st.lists(st.tuples(st.integers(0, 59), st.integers(0, 39), st.integers(0, 39)), min_size=1, max_size=9), st.integers(1, 4))
+def test_a_part_is_the_graph_around_its_batch(data: Data, batch: list[tuple[int, int, int]], fanout: int) -> None:
+    triples = tuple(torch.tensor(column) for column in zip(*batch, strict=True))
+    part, numbers = parts_of(data, fanout, 1).around(triples)
+    # THEN the triples' numbers are those of their own users and items
+    assert part.users[numbers[0]].tolist() == triples[0].tolist()
+    assert [part.items[number].tolist() for number in numbers[1:]] == [one.tolist() for one in triples[1:]]
+    assert part.nodes == len(part.users) + len(part.items)
+    # THEN its edges are edges of the graph, each once in each direction
+    pairs = set(zip(data.train.user.tolist(), data.train.item.tolist(), strict=True))
+    users = len(part.users)
+    edges = list(zip(*part.edge_index.tolist(), strict=True))
+    forth = {(int(part.users[a]), int(part.items[b - users])) for a, b in edges if a < users <= b}
+    back = {(int(part.users[b]), int(part.items[a - users])) for a, b in edges if b < users <= a}
+    assert forth == back <= pairs
+    assert len(edges) == len(set(edges)) == 2 * len(forth)
+    # THEN each of the batch has all its neighbours, or some where they are more than wanted
+    for user in set(triples[0].tolist()):
+        own = {item for other, item in pairs if other == user}
+        drawn = {item for other, item in forth if other == user}
+        assert own == drawn if len(own) <= fanout else drawn
+
+
+def test_a_part_with_all_neighbours_of_all_hops_is_the_graph(data: Data) -> None:
+    # GIVEN so many hops and neighbours that everything is reached
+    part, _ = parts_of(data, 1000, 6).around((torch.tensor([0]), torch.tensor([1]), torch.tensor([2])))
+    lightgcn = importlib.import_module("tierprof.workloads.lightgcn")
+    model = lightgcn.LightGCN(data.users, data.items, 8, 3)
+    whole = graph_of(data).part
+    with torch.no_grad():
+        users, items = model(lightgcn.adjacency_of(whole), whole)
+        near_users, near_items = model(lightgcn.adjacency_of(part), part)
+    # THEN embeddings are those of the whole graph
+    torch.testing.assert_close(near_users, users[part.users])
+    torch.testing.assert_close(near_items, items[part.items])
+
+
+@pytest.mark.parametrize("name", ["lightgcn", "pinsage"])
+def test_steps_end_an_epoch(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--users", "60", "--items", "40", "--interactions", "900", "--batch", "32", "--epochs", "1"]
+    found = [json.loads(run(capsys, name, *words, "--steps", steps)[1])["checksum"] for steps in ("1000", "2000", "3")]
+    assert found[0] == found[1] != found[2]
+
+
 def dense_adjacency(data: Data) -> np.ndarray:
     """The normalised bipartite adjacency, by its definition."""
     matrix = np.zeros((data.nodes, data.nodes))
@@ -100,7 +169,8 @@ def test_lightgcn_is_the_mean_of_propagated_layers(data: Data) -> None:
     lightgcn = importlib.import_module("tierprof.workloads.lightgcn")
     model = lightgcn.LightGCN(data.users, data.items, 8, 3)
     with torch.no_grad():
-        found = torch.cat(model(lightgcn.adjacency_of(data))).numpy()
+        part = graph_of(data).part
+        found = torch.cat(model(lightgcn.adjacency_of(part), part)).numpy()
         layer = torch.cat([model.user_embedding.weight, model.item_embedding.weight]).double().numpy()
     layers = [np.linalg.matrix_power(dense_adjacency(data), power) @ layer for power in range(4)]
     np.testing.assert_allclose(found, np.mean(layers, axis=0), atol=1e-6)
@@ -110,7 +180,8 @@ def test_ngcf_layer_is_the_papers(data: Data) -> None:
     ngcf = importlib.import_module("tierprof.workloads.ngcf")
     model = ngcf.NGCF(data.users, data.items, 8, 1, 0.1).eval()
     with torch.no_grad():
-        found = torch.cat(model(*ngcf.graph_of(data))).numpy()
+        part = graph_of(data).part
+        found = torch.cat(model(ngcf.norm_of(part), part)).numpy()
         own = torch.cat([model.user_embedding.weight, model.item_embedding.weight]).numpy()
         both, common = ((linear.weight.numpy(), linear.bias.numpy()) for linear in (model.convs[0].both, model.convs[0].common))
     near = dense_adjacency(data) @ own

@@ -82,6 +82,8 @@ def _facts(placement: Placement, by: str, path: Path) -> dict[str, object]:
 
 def _print(placement: Placement, by: str, slow: TierSpec, top: int) -> None:
     plan = placement.plan
+    # What is split is told however little it is worth: nobody would look for it in the plan.
+    shown = [own for place, own in enumerate(plan.objects) if place < top or own.parts]
     rows = [
         [
             own.name,
@@ -90,10 +92,10 @@ def _print(placement: Placement, by: str, slow: TierSpec, top: int) -> None:
             "" if own.predicted_effect_s is None else format_seconds(own.predicted_effect_s),
             own.reason,
         ]
-        for own in plan.objects[:top]
+        for own in shown
     ]
     if rows:
-        more = f", {len(plan.objects) - top} more in the plan" if len(plan.objects) > top else ""
+        more = f", {len(plan.objects) - len(shown)} more in the plan" if len(plan.objects) > len(shown) else ""
         table(f"placed by {by}{more}", ["object", "peak", "tier", f"cost in {slow.spec}", "why"], rows)
     share = placement.budget_bytes / placement.peak_bytes if placement.peak_bytes else 0.0
     say(

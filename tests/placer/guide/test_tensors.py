@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tierprof.placer.guide.guide import build_guide
-from tierprof.placer.guide.tensors import has_tensors, layer_of, layers_of, operation_of, tensor_objects
+from tierprof.placer.guide.tensors import has_tensors, layer_of, layers_of, tensor_objects
 from tierprof.profiler.trace import Trace
 
 from .made import MIB, OTHER
@@ -74,14 +74,6 @@ def test_alignment_is_that_of_the_address(gnn: MakeGnn, address: int, align: int
     trace = gnn()
     trace.write("tensors", trace.frame("tensors").assign(address=np.uint64(address)))
     assert tensor_objects(trace)["row_align_bytes"].iloc[0] == align
-
-
-def test_the_operation_is_the_outermost_before_the_backward_node() -> None:
-    forward = ["libc10.so+0x1 c10::alloc_cpu", "l.so+0x2 at::_ops::empty_memory_format::call", "l.so+0x3 at::_ops::index_Tensor::call"]
-    assert operation_of(forward) == "index_Tensor"
-    backward = [*forward, "l.so+0x4 torch::autograd::generated::IndexBackward0::apply", "l.so+0x5 at::_ops::other::call"]
-    assert operation_of(backward) == "index_Tensor in IndexBackward0"
-    assert operation_of(["libc10.so+0x1 c10::alloc_cpu"]) == operation_of(None) == ""
 
 
 def test_layers_are_the_numbers_in_names() -> None:
