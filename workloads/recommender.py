@@ -120,7 +120,8 @@ def load(args: argparse.Namespace, phases: Phases, estimate: Estimate) -> Data:
     """
     with phases.phase("load"):
         found = _interactions(args, phases)
-        what, mend = f"the graph of {len(found)} interactions", "take a smaller graph, or a lower --dim"
+        fewer = "a lower --dim or a smaller --fanout" if getattr(args, "fanout", None) else "or a lower --dim"
+        what, mend = f"the graph of {len(found)} interactions", f"take a smaller graph, {fewer}"
         require_bytes(what, len(found) * _SPLIT_BYTES, mend)
         parts = split(found, args.test_share)
         data = Data(found.users, found.items, pairs_of(found, parts.train), pairs_of(found, parts.test))
