@@ -24,7 +24,7 @@ with libraries(__name__, "dlrm", "torch"):
     import torch
     from torch import Tensor, nn
 
-    from tierprof.workloads.training import checksum_of, prepare
+    from tierprof.workloads.training import checksum_of, optimizers_of, prepare
 
 DENSE = 13  # as in the click logs that the paper uses
 
@@ -108,16 +108,6 @@ def auc(score: np.ndarray, click: np.ndarray) -> float:
     return float((rank[click > 0].sum() - clicked * (clicked + 1) / 2) / (clicked * (len(click) - clicked)))
 
 
-def optimizers_of(args: argparse.Namespace, model: DLRM) -> list[torch.optim.Optimizer]:
-    """SGD for all of it, or Adam; with sparse gradients Adam's sparse form for the tables."""
-    if args.optimizer == "sgd":
-        return [torch.optim.SGD(model.parameters(), lr=args.rate)]
-    if not args.sparse:
-        return [torch.optim.Adam(model.parameters(), lr=args.rate)]
-    dense = [*model.bottom.parameters(), *model.top.parameters()]
-    return [torch.optim.SparseAdam(list(model.bags.parameters()), lr=args.rate), torch.optim.Adam(dense, lr=args.rate)]
-
-
 def tested(model: DLRM, clicks: Clicks, args: argparse.Namespace) -> dict[str, float]:
     """AUC over batches that come after those learnt from."""
     with torch.no_grad():
@@ -135,7 +125,8 @@ def train(args: argparse.Namespace, phases: Phases) -> dict[str, object]:
     with phases.phase("build"):
         clicks = Clicks(args.tables, args.rows, args.lookups, args.zipf, args.seed)
         model = DLRM(args.tables, args.rows, args.dim, args.sparse)
-        optimizers = optimizers_of(args, model)
+        sgd = args.optimizer == "sgd"
+        optimizers = [torch.optim.SGD(model.parameters(), lr=args.rate)] if sgd else optimizers_of(model, args.rate)
         criterion = nn.BCEWithLogitsLoss()
     losses, window = [], max(args.steps // args.points, 1)
     recent: list[float] = []

@@ -115,8 +115,10 @@ def train(args: argparse.Namespace, phases: Phases) -> dict[str, object]:
             losses.append(epoch_loss / len(batches))
     tensor_facts.write(args.tensors, model, *optimizers)
     with phases.phase("evaluate"), torch.no_grad():
-        part = WholeGraph(data).part
-        users, items = model(adjacency_of(part), part)
+        if args.fanout:
+            part = WholeGraph(data).part
+            adjacency = adjacency_of(part)
+        users, items = model(adjacency, part)
         metric = evaluate(data, lambda rows: np.asarray(users[torch.from_numpy(rows)] @ items.T), args.eval_users)
     return {"loss": losses, "metric": metric, "checksum": checksum_of(model, losses)}
 

@@ -129,8 +129,10 @@ def train(args: argparse.Namespace, phases: Phases) -> dict[str, object]:
     tensor_facts.write(args.tensors, model, *optimizers)
     model.eval()
     with phases.phase("evaluate"), torch.no_grad():
-        part = WholeGraph(data).part
-        users, items = model(norm_of(part), part)
+        if args.fanout:
+            part = WholeGraph(data).part
+            norm = norm_of(part)
+        users, items = model(norm, part)
         metric = evaluate(data, lambda rows: np.asarray(users[torch.from_numpy(rows)] @ items.T), args.eval_users)
     return {"loss": losses, "metric": metric, "checksum": checksum_of(model, losses)}
 

@@ -65,7 +65,7 @@ def rows_of(embedding: nn.Embedding, rows: Tensor | None) -> Tensor:
 
 def optimizers_of(model: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
     """Adam; its sparse form for the tables whose gradients are sparse."""
-    sparse = [module.weight for module in model.modules() if isinstance(module, nn.Embedding) and module.sparse]
+    sparse = [module.weight for module in model.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse]
     known = {id(weight) for weight in sparse}
     dense = [parameter for parameter in model.parameters() if id(parameter) not in known]
     found: list[torch.optim.Optimizer] = [torch.optim.SparseAdam(sparse, lr=rate)] if sparse else []

@@ -129,6 +129,11 @@ def test_the_verb_tells_splits_and_leaves_them_out_when_told_to(trace: Trace, tm
     told = " ".join(capsys.readouterr().out.split())
     assert "1 object is split: worth " in told
     assert "(fractional relaxation, block by block)" in told
+    # THEN the split object is shown although only one object is asked for, and the array comes before it
+    assert main([*words, "--top", "1"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "slow, 1 part in dram" in told
+    assert "split: 8.0MiB of 64.0MiB" in told
     assert main([*words, "--no-split", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["split"] is None
